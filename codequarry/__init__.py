@@ -1,0 +1,5 @@
+"""Codequarry: semantic code search over many repositories."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,199 @@
+"""The ports: what the flow asks of a store and of an embedding model. Each says what must hold; `tests/contracts` checks it.
+
+**Visibility.** A source shows a set of file versions. What it shows changes only in `Publication.commit`, all at once: a search
+sees the old set or the new one, never a mix within one file. Publications of one source are ordered by a fencing epoch, so what
+it shows never goes back because a late writer finished last.
+
+**Durability.** What `put` returned from, survives `kill -9` of the process and is found again by `have`. A publication that was
+left without commit leaves the source as it was. The store is the only truth about what is indexed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from codequarry.types import (
+    Candidate,
+    Check,
+    DumpRow,
+    FileKey,
+    FileText,
+    FileVersion,
+    Request,
+    Retrieved,
+    Scope,
+    Shown,
+    Skipped,
+    Source,
+    SourceState,
+)
+
+
+class Embedder(Protocol):
+    """Turns text into vectors: unit vectors times 127, rounded, as signed bytes.
+
+    Equal texts have equal vectors whatever the batch; a text without a known token has a zero vector.
+    """
+
+    name: str  # as written in the settings: "static", "hash:64", "transformers:NAME"
+    dim: int
+    fingerprint: str  # short hex; equal fingerprints give equal vectors
+    cached: bool  # whether a vector costs more to make than to look up
+
+    def embed(self, texts: Sequence[str]) -> bytes:
+        """Vectors of documents, `(len(texts), dim)` int8 in row-major order; empty for no texts."""
+        ...
+
+    def embed_question(self, text: str) -> bytes:
+        """The vector of one question, `(dim,)` int8."""
+        ...
+
+
+class Publication(Protocol):
+    """One change of what a source shows. Leaving the `with` block without `commit` changes nothing that is shown."""
+
+    def shown(self) -> Mapping[str, Shown]:
+        """What the source shows now, by path."""
+        ...
+
+    def have(self, keys: Iterable[FileKey]) -> set[FileKey]:
+        """Those versions whose chunks are wholly and durably in the store for this repository, shown or not.
+
+        They need not be put again: another source shows them, or an earlier try was stopped after putting them.
+        """
+        ...
+
+    def put(self, files: Sequence[FileVersion]) -> None:
+        """Makes the files durable; they are not shown yet. Putting a version twice changes nothing.
+
+        Raises:
+            StoreError: not all of it is durable; nothing needs to be undone, put it again.
+            WriterBusy: a later publication has taken over.
+        """
+        ...
+
+    def commit(
+        self,
+        state: SourceState,
+        *,
+        show: Iterable[Shown],
+        hide: Iterable[str] = (),
+        skipped: Iterable[Skipped] = (),
+        hints: bytes = b"",
+    ) -> SourceState:
+        """Shows the versions in `show` (each put or had before) in place of what their paths showed, and none of the paths in `hide`.
+
+        Everything in `state` but `files`, `chunks`, `size_bytes`, `skipped`, `indexed_at` and `building` is taken as given;
+        those the store counts itself. `skipped` replaces the source's list. `hints` are kept for `Store.hints`. Returns the
+        state as stored. Afterwards versions that no source shows are removed, now or later.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class Store(Protocol):
+    """An index over many repositories."""
+
+    location: str
+
+    def prepare(self, embedder: Embedder, recipe: str) -> None:
+        """Makes the index if there is none, for vectors of this model. Call it before the first `publish`.
+
+        Raises:
+            ModelMismatch: the index has vectors of another model.
+            SchemaMismatch: the index has a layout that this version cannot read or write.
+        """
+        ...
+
+    def model(self) -> tuple[str, str, int] | None:
+        """Name, fingerprint and dimensions of the model of the index, None when there is no index yet."""
+        ...
+
+    def sources(self) -> list[SourceState]:
+        """Every source, also those whose first publication is not committed, sorted. Cheap: one read."""
+        ...
+
+    def publish(self, source: Source, *, wait_s: float = 0.0) -> Publication:
+        """Begins to change what the source shows; the only way to write. Fences off an earlier publication of the source.
+
+        Raises:
+            WriterBusy: another process writes there and did not finish within `wait_s` seconds.
+        """
+        ...
+
+    def forget(self, source: Source) -> None:
+        """Removes the source and what no other source shows."""
+        ...
+
+    def retrieve(self, request: Request) -> Retrieved:
+        """Candidates within the scope: the best by words, then those only the vectors found; scores of both legs where known.
+
+        Every candidate satisfies the scope exactly. `cosine` is set on all candidates when the request has a vector.
+        The union of both legs is returned, word leg first by weighted BM25 sum, ties by repository, path, line.
+        """
+        ...
+
+    def texts(self, candidates: Sequence[Candidate]) -> list[str]:
+        """The text of each candidate, in order."""
+        ...
+
+    def chunks_of(self, source: Source, path: str) -> list[Candidate]:
+        """All chunks of the file that the source shows at `path`, in order of lines, without scores.
+
+        Raises:
+            PathNotFound: the source shows no such file.
+        """
+        ...
+
+    def read_file(self, source: Source, path: str) -> FileText:
+        """The whole text of the file as the source shows it.
+
+        Raises:
+            PathNotFound: the source shows no such file.
+        """
+        ...
+
+    def paths(self, source: Source) -> list[str]:
+        """The paths that the source shows, sorted."""
+        ...
+
+    def unknown_terms(self, terms: Sequence[str], scope: Scope) -> list[str]:
+        """Those terms that no chunk of the index has; the scope's sources are considered where that is cheap."""
+        ...
+
+    def skipped(self, source: Source) -> list[Skipped]:
+        """What the last publication left out, sorted by path."""
+        ...
+
+    def hints(self, source: Source) -> bytes:
+        """What `commit` was given last, b"" when nothing. Hints are no truth: a writer may find them out of date."""
+        ...
+
+    def vectors(self, fingerprint: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """The cached vectors of these `vector_key`s, over all repositories; missing ones are left out."""
+        ...
+
+    def keep_vectors(self, fingerprint: str, vectors: Mapping[str, bytes]) -> None:
+        """Adds to the cache that `vectors` reads."""
+        ...
+
+    def dump(self, source: Source | None = None) -> Iterator[DumpRow]:
+        """Every visible chunk (of one source), sorted."""
+        ...
+
+    def check(self) -> list[Check]:
+        """The state of the store's parts, for `codequarry doctor`. Never raises."""
+        ...
+
+    def compact(self) -> None:
+        """Removes what no source shows any more and merges what was written in pieces."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the store holds. Closing twice is allowed."""
+        ...
