@@ -353,3 +353,35 @@ class Check(NamedTuple):
     ok: bool
     says: str
     hint: str = ""
+
+
+# --------------------------------------------------------------------------------------------------------------- indexing
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an index run is. `phase`: listing, reading, publishing. Totals are 0 until they are known."""
+
+    phase: str
+    source: Source | None = None
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What indexing one source did. `reused`: files whose chunks were there already, from another source or a stopped run."""
+
+    source: Source
+    state: SourceState
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    reused: int = 0
+    skipped: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
