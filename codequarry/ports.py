@@ -83,7 +83,7 @@ class Publication(Protocol):
         skipped: Iterable[Skipped] = (),
         hints: bytes = b"",
     ) -> SourceState:
-        """Shows the versions in `show` (each put or had before) in place of what their paths showed, and none of the paths in `hide`.
+        """Shows the versions in `show` (each put or had before) in place of what their paths showed, hides the paths in `hide`.
 
         Everything in `state` but `files`, `chunks`, `size_bytes`, `skipped`, `indexed_at` and `building` is taken as given;
         those the store counts itself. `skipped` replaces the source's list. `hints` are kept for `Store.hints`. Returns the
@@ -93,7 +93,9 @@ class Publication(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Store(Protocol):

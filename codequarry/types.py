@@ -82,7 +82,7 @@ class SourceState:
 
 
 class Symbol(NamedTuple):
-    """A name that a chunk defines. `kind`: function, method, class, struct, interface, enum, type, constant, variable, module, …"""
+    """A name that a chunk defines. `kind`: function, method, class, struct, enum, type, constant, variable, and the like."""
 
     name: str
     kind: str
@@ -145,8 +145,9 @@ class FileText:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A text that must stand within one line. `regex` is in re2's syntax (an escaped literal for a phrase) and decides alone;
-    `literal` is set when it is one literal text. Case counts unless the regex says otherwise.
+    """A text that must stand within one line; case counts unless the regex says otherwise.
+
+    `regex` is in re2's syntax (an escaped literal for a phrase) and decides alone; `literal` is set when it is one literal text.
     """
 
     regex: str
@@ -276,7 +277,9 @@ class Hit:
     marks: tuple[str, ...] = ()
     matched_lines: tuple[int, ...] = ()
     snippets: list[Snippet] = field(default_factory=list)  # up to two more chunks of the same file
-    also_in: list[dict[str, Any]] = field(default_factory=list)  # places with the same code: repo, branch, commit, path, lines
+    also_in: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # places with the same code: repo, branch, commit, path, lines
     why: dict[str, Any] = field(default_factory=dict)  # filled when an explanation is asked for
 
 

@@ -1,0 +1,110 @@
+"""Words, parts and terms; globs; the token estimate."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codequarry import text
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("parseHTTPHeader", ("parse", "http", "header")),
+        ("snake_case_word", ("snake", "case", "word")),
+        ("utf8Decode", ("utf", "8", "decode")),
+        ("XMLHttpRequest2", ("xml", "http", "request", "2")),
+        ("__init__", ("init",)),
+        ("___", ()),
+        ("Größe", ("grösse",)),
+        ("日本語", ("日本", "本語")),
+    ],
+)
+def test_parts_of_a_word(word, expected):
+    assert text.parts(word) == expected
+
+
+def test_the_two_spellings_of_a_name_share_their_whole_form():
+    assert text.terms("readFile").split()[0] == text.terms("read_file").split()[0] == text.terms("readfile").split()[0]
+
+
+def test_terms_keep_the_order_of_the_text():
+    assert text.terms("open the files").split() == ["open", "the", "file"]
+
+
+def test_a_question_of_stop_words_alone_keeps_them():
+    assert text.question_terms("what is it") == ("what", "is", "it")
+
+
+def test_names_without_a_term_are_the_filler():
+    assert text.names_terms([]) == text.names_terms(["___"]) == text.FILLER
+
+
+def test_cyrillic_words_are_found_by_their_own_terms():
+    assert set(text.question_terms("Привет")) <= set(text.terms("func Привет_мир()").split())
+
+
+@given(st.text())
+def test_terms_are_separated_by_single_spaces_and_never_hold_white_space(anything):
+    made = text.terms(anything)
+    assert made == " ".join(made.split(" ")).strip()
+    assert "  " not in made
+    assert not re.search(r"[\t\n\r]", made)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")), st.text(alphabet=st.characters(codec="utf-8")))
+def test_terms_of_lines_are_the_terms_of_the_text(first, second):
+    both = f"{first}\n{second}"
+    assert text.terms(both).split() == text.terms(first).split() + text.terms(second).split()
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_words_stand_in_the_text_as_they_are(anything):
+    at = 0
+    for word in text.words(anything):
+        at = anything.index(word, at) + len(word)
+
+
+def test_a_very_long_word_is_marked_in_raw():
+    assert text.raw("a " + "x" * 500 + " b") == f"a {text.LONG} b"
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "matches"),
+    [
+        ("*.go", "a.go", True),
+        ("*.go", "x/y/a.go", True),
+        ("*.go", "a.gox", False),
+        ("/*.go", "x/a.go", False),
+        ("src", "src/a/b.c", True),
+        ("src", "lib/src/b.c", True),
+        ("src/", "src/a", True),
+        ("src/net", "src/net/http/a.go", True),
+        ("src/net", "src/network/a.go", False),
+        ("net/http", "src/net/http/a.go", False),
+        ("**/http/*.go", "src/net/http/a.go", True),
+        ("src/**", "src/a/b/c", True),
+        ("src/*/c", "src/a/b/c", False),
+        ("*.{ts,tsx}", "x/a.tsx", True),
+        ("test_?.py", "test_a.py", True),
+        ("[ab].py", "c.py", False),
+        ("[!ab].py", "c.py", True),
+        ("a+b.py", "aab.py", False),
+        ("[", "[", True),
+        ("a\nb", "a\nb", True),
+    ],
+)
+def test_globs(glob, path, matches):
+    assert bool(re.fullmatch(text.glob_regex(glob), path)) is matches
+
+
+@given(st.text(alphabet="ab*?[]{},!/\\.", max_size=12))
+def test_every_glob_is_a_regular_expression(glob):
+    re.compile(text.glob_regex(glob))
+
+
+@given(st.text(), st.text())
+def test_tokens_of_a_text_are_no_fewer_than_of_its_beginning(first, second):
+    assert text.count_tokens(first + second) >= text.count_tokens(first) - 1
