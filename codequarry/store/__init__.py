@@ -1,1 +1,67 @@
-"""Placeholder."""
+"""The two stores behind one contract (`codequarry.ports.Store`), and the one place that chooses between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codequarry.errors import BadInput
+
+if TYPE_CHECKING:
+    from codequarry.ports import Store
+    from codequarry.settings import Settings
+
+
+def open_store(location: str, *, create: bool = False, settings: Settings | None = None) -> Store:
+    """The store at a location: a folder is an embedded index, `http(s)://…` is Elasticsearch.
+
+    Names of indices and the API key of Elasticsearch are those of the settings. Only the store that is asked for is imported.
+
+    Raises:
+        BadInput: the location is neither, or is reserved.
+        NotReady: there is no index there (unless `create`), or one that this version does not read.
+        Upstream: the store failed.
+    """
+    scheme, slashes, _ = location.partition("://")
+    if not slashes:
+        return _embedded(location, create)
+    if scheme in ("http", "https"):
+        return _elastic(location, create, settings)
+    if scheme in ("codequarry+http", "codequarry+https"):
+        raise BadInput(
+            f"{scheme}:// is reserved for the address of a codequarry service, which this version cannot use as a store",
+            hint="give the folder of an embedded index, or the http(s) address of Elasticsearch",
+        )
+    raise BadInput(
+        f"{scheme}:// is no address of a store", hint="give a folder, or the http(s) address of Elasticsearch"
+    )
+
+
+def _embedded(location: str, create: bool) -> Store:
+    if not location:
+        raise BadInput(
+            "the location of the store is empty", hint="give a folder, or the http(s) address of Elasticsearch"
+        )
+    path = Path(location).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is a file; an embedded index is a folder", hint="give another folder with --store")
+    from codequarry.store.embedded import EmbeddedStore
+
+    return EmbeddedStore(path, create=create)
+
+
+def _elastic(location: str, create: bool, settings: Settings | None) -> Store:
+    try:
+        from codequarry.store.elastic import ElasticStore
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "codequarry":
+            raise
+        raise BadInput(
+            f"Elasticsearch needs the package {error.name}, which is not installed",
+            hint="pip install 'codequarry[elasticsearch]'",
+        ) from error
+    if settings is None:
+        return ElasticStore(location, create=create)
+    return ElasticStore(
+        location, prefix=settings.elasticsearch_index_prefix, api_key=settings.elasticsearch_api_key, create=create
+    )

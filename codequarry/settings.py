@@ -1,0 +1,317 @@
+"""Every knob of codequarry, in one table: where it is read from, what it may be, what it means.
+
+A setting is taken from its environment variable (`CODEQUARRY_` and its name in capitals), else from the nearest
+`codequarry.toml` in the working directory or above it, else from its default. The table makes `docs/settings.md`. Every
+start of the command line reads this module, so it imports little, and `tomllib` only when there is a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codequarry.errors import SettingsError
+
+FILE = "codequarry.toml"
+PREFIX = "CODEQUARRY_"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table. `kind`: text, path, place, url, count, size, flag, list; `default` is given as it would be written."""
+
+    name: str
+    kind: str
+    default: str
+    unit: str
+    help: str
+    choices: tuple[str, ...] = ()
+    secret: bool = False  # its value never appears in a message
+
+    @property
+    def env(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "data_dir",
+        "path",
+        "$XDG_DATA_HOME/codequarry, else ~/.local/share/codequarry",
+        "folder",
+        "Where the embedded index, the mirrors of remote repositories and downloaded models are kept.",
+    ),
+    Setting(
+        "store",
+        "place",
+        "elasticsearch_url where that is set, else the folder index in data_dir",
+        "folder or http(s) address",
+        "The index: a folder for the embedded store, the address of a server for Elasticsearch.",
+    ),
+    Setting(
+        "elasticsearch_url",
+        "url",
+        "",
+        "http(s) address",
+        "Elasticsearch server that holds the index, when store does not say another place.",
+    ),
+    Setting(
+        "elasticsearch_index_prefix",
+        "text",
+        "codequarry",
+        "name",
+        "What the names of all indices in Elasticsearch begin with.",
+    ),
+    Setting(
+        "elasticsearch_api_key",
+        "text",
+        "",
+        "",
+        "API key for Elasticsearch, in the encoded form that Kibana shows.",
+        secret=True,
+    ),
+    Setting(
+        "model",
+        "text",
+        "static",
+        "name",
+        "The embedding model: static, transformers:NAME, or a folder. An index has one model; changing it means indexing again.",
+    ),
+    Setting(
+        "model_device",
+        "text",
+        "auto",
+        "",
+        "Where a sentence-transformers model runs; auto takes a GPU if there is one.",
+        ("auto", "cpu", "cuda", "mps"),
+    ),
+    Setting("model_batch", "count", "64", "texts", "How many texts a sentence-transformers model embeds at once."),
+    Setting(
+        "workers",
+        "count",
+        "0",
+        "processes",
+        "How many processes cut and embed files while indexing; 0: as many as there are processors.",
+    ),
+    Setting(
+        "max_file_bytes",
+        "size",
+        "1MiB",
+        "bytes, or with KB, MB, KiB, MiB",
+        "Larger files are left out, with a reason that `codequarry status --skipped` shows.",
+    ),
+    Setting(
+        "include_generated",
+        "flag",
+        "false",
+        "true or false",
+        "Also index files that .gitattributes marks as generated or vendored.",
+    ),
+    Setting("api_keys", "list", "", "comma-separated", "Keys that callers of the HTTP service may use.", secret=True),
+    Setting("webhook_secret", "text", "", "", "Secret that webhook deliveries are signed with.", secret=True),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings as read: one field for each row of `SETTINGS`. `file` is the codequarry.toml that was read, if any."""
+
+    data_dir: Path
+    store: str = ""  # empty: see `location`
+    elasticsearch_url: str = ""
+    elasticsearch_index_prefix: str = "codequarry"
+    elasticsearch_api_key: str = ""
+    model: str = "static"
+    model_device: str = "auto"
+    model_batch: int = 64
+    workers: int = 0
+    max_file_bytes: int = 1 << 20
+    include_generated: bool = False
+    api_keys: tuple[str, ...] = ()
+    webhook_secret: str = ""
+    file: Path | None = None
+
+    @property
+    def location(self) -> str:
+        """Where the index is: what `store.open_store` takes."""
+        return self.store or self.elasticsearch_url or str(self.data_dir / "index")
+
+    @property
+    def mirrors(self) -> Path:
+        """The folder of the bare mirrors of remote repositories."""
+        return self.data_dir / "mirrors"
+
+    def __repr__(self) -> str:
+        secrets = {row.name for row in SETTINGS if row.secret}
+        shown = (f"{name}={'***' if name in secrets and value else repr(value)}" for name, value in vars(self).items())
+        return f"Settings({', '.join(shown)})"
+
+
+def load(folder: str | Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """The settings that hold in a folder (the working directory), with this environment (the process's).
+
+    Raises:
+        SettingsError: a value that cannot be used, an unknown name in the file, or a file that cannot be read.
+    """
+    env = os.environ if env is None else env
+    start = Path(folder or ".").absolute()
+    file = _nearest(start)
+    written = _read(file) if file else {}
+    values: dict[str, object] = {}
+    for row in SETTINGS:
+        # An empty variable is an unset one: shells and compose files cannot easily leave one out.
+        if given := env.get(row.env, ""):
+            values[row.name] = _value(row, given, start, row.env)
+        elif row.name in written and file is not None:
+            values[row.name] = _value(row, written[row.name], file.parent, f"{row.name} in {file}")
+    # The nearer answer to "where is the index" wins: a server named in the environment beats a store named in the file.
+    if env.get("CODEQUARRY_ELASTICSEARCH_URL") and not env.get("CODEQUARRY_STORE"):
+        values.pop("store", None)
+    if "data_dir" not in values:
+        values["data_dir"] = _data_home(env)
+    return Settings(**values, file=file)  # type: ignore[arg-type]
+
+
+def _data_home(env: Mapping[str, str]) -> Path:
+    home = Path(env.get("XDG_DATA_HOME", ""))
+    # The XDG specification: a relative path in the variable is to be ignored.
+    return (home if home.is_absolute() else Path("~/.local/share").expanduser()) / "codequarry"
+
+
+def _nearest(folder: Path) -> Path | None:
+    for above in (folder, *folder.parents):
+        if (above / FILE).is_file():
+            return above / FILE
+    return None
+
+
+def _read(file: Path) -> dict[str, object]:
+    import tomllib
+
+    try:
+        with file.open("rb") as stream:
+            written = tomllib.load(stream)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read {file}: {error.strerror}", name=FILE, hint="make it readable, or move it away"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{file} is not TOML: {error}", name=FILE, hint='one setting a line, like: model = "static"'
+        ) from error
+    known = [row.name for row in SETTINGS]
+    for name in written:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known settings: {', '.join(known)}"
+            raise SettingsError(f"{file} has an unknown setting: {name}", name=name, hint=hint)
+    return written
+
+
+def _value(row: Setting, given: object, folder: Path, where: str) -> object:
+    """The given value in the row's kind. Relative paths are meant from the folder where they are written."""
+    allowed, convert = _KINDS[row.kind]
+    try:
+        value = convert(given, folder)
+        if row.choices and value not in row.choices:
+            raise ValueError
+    except (ValueError, TypeError):
+        allowed = f"one of {', '.join(row.choices)}" if row.choices else allowed
+        shown = "its value" if row.secret else repr(_without_password(str(given)))
+        raise SettingsError(f"{where}: {shown} is not {allowed}", name=row.env, hint=row.help) from None
+    return value
+
+
+def _without_password(text: str) -> str:
+    before, at, after = text.rpartition("@")
+    scheme, slashes, _ = before.partition("://")
+    return f"{scheme}://***@{after}" if at and slashes else text
+
+
+def _text(given: object, folder: Path) -> str:
+    if not isinstance(given, str):
+        raise TypeError
+    return given.strip()
+
+
+def _path(given: object, folder: Path) -> Path:
+    return folder / Path(_text(given, folder)).expanduser()
+
+
+def _place(given: object, folder: Path) -> str:
+    text = _text(given, folder)
+    return text if "://" in text or not text else str(_path(text, folder))
+
+
+def _url(given: object, folder: Path) -> str:
+    text = _text(given, folder)
+    scheme, slashes, rest = text.partition("://")
+    if text and (scheme not in ("http", "https") or not slashes or not rest.strip("/")):
+        raise ValueError
+    return text
+
+
+def _count(given: object, folder: Path) -> int:
+    if isinstance(given, (bool, float)):
+        raise TypeError
+    number = int(given) if isinstance(given, int) else int(_text(given, folder))
+    if not 0 <= number < 1 << 31:
+        raise ValueError
+    return number
+
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "k": 1000,
+    "kb": 1000,
+    "kib": 1 << 10,
+    "m": 10**6,
+    "mb": 10**6,
+    "mib": 1 << 20,
+    "g": 10**9,
+    "gb": 10**9,
+    "gib": 1 << 30,
+}
+
+
+def _size(given: object, folder: Path) -> int:
+    if isinstance(given, int):
+        return _count(given, folder)
+    text = _text(given, folder).lower()
+    number = text.rstrip("bgikm ")
+    unit = text[len(number) :].strip()
+    if unit not in _UNITS:
+        raise ValueError
+    return _count(number, folder) * _UNITS[unit]
+
+
+def _flag(given: object, folder: Path) -> bool:
+    text = str(given).lower() if isinstance(given, bool) else _text(given, folder).lower()
+    if text in ("true", "yes", "on", "1"):
+        return True
+    if text in ("false", "no", "off", "0"):
+        return False
+    raise ValueError
+
+
+def _list(given: object, folder: Path) -> tuple[str, ...]:
+    items = given if isinstance(given, list) else _text(given, folder).split(",")
+    return tuple(text for item in items if (text := _text(item, folder)))
+
+
+_KINDS: dict[str, tuple[str, Callable[[object, Path], object]]] = {
+    "text": ("a text", _text),
+    "path": ("a path", _path),
+    "place": ("a folder or an http(s) address", _place),
+    "url": ("an address that begins with http:// or https://", _url),
+    "count": ("a whole number from 0", _count),
+    "size": ("a size in bytes, like 500000, 500KB or 1MiB", _size),
+    "flag": ("true or false", _flag),
+    "list": ("a list of texts (comma-separated in the environment)", _list),
+}
