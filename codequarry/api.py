@@ -1,0 +1,221 @@
+"""`connect()` and `CodeSearch`: the whole product for a Python program, over whichever store the location names.
+
+This is the one place where the two ways that data flows meet: `CodeSearch` writes through `ingest.Pipeline` and reads through
+`search.Engine`, each imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from codequarry.errors import RepositoryNotFound, WriterBusy
+from codequarry.settings import Settings, load
+from codequarry.store import open_store
+from codequarry.types import Answer, Check, DumpRow, FileText, Progress, Prompt, Report, Skipped, Source, SourceState
+
+if TYPE_CHECKING:
+    from codequarry.ports import Embedder, Store
+    from codequarry.search import Engine
+
+Watch = Callable[[Progress], None]
+
+
+def connect(
+    location: str | Path | None = None,
+    *,
+    model: str | None = None,
+    settings: Settings | None = None,
+    create: bool = True,
+) -> CodeSearch:
+    """A `CodeSearch` over the index at `location`: a folder, or the address of an Elasticsearch.
+
+    Without a location the settings say where (environment, `codequarry.toml`, else the user's data folder). `model` names the
+    embedding model of a new index; an index that exists has its own.
+
+    Raises:
+        IndexMissing: there is no index and `create` is False.
+        StoreError: the store cannot be reached.
+    """
+    settings = settings or load()
+    place = str(location) if location is not None else settings.store
+    return CodeSearch(open_store(place, create=create), settings, model=model)
+
+
+class CodeSearch:
+    """An index to search, read, build prompts from and add to. Use it in a `with` block, or `close` it."""
+
+    def __init__(self, store: Store, settings: Settings, *, model: str | None = None) -> None:
+        self.store, self.settings = store, settings
+        self._model_name = model
+        self._embedder: Embedder | None = None
+        self._engine: Engine | None = None
+
+    # ------------------------------------------------------------------------------------------------------------ asking
+
+    def search(self, query: str, *, limit: int = 10, refresh: bool = True, **options: Any) -> Answer:
+        """The files that answer a query, the best first; `search.Engine.search` says what the options are.
+
+        Folders that were indexed from disk are looked at first, and what changed there is indexed, unless `refresh` is False.
+
+        Raises:
+            QuerySyntax: the query cannot be read; the error has the place.
+        """
+        notes = self.refresh() if refresh else []
+        answer = self.engine.search(query, limit=limit, **options)
+        answer.notes[:0] = notes
+        return answer
+
+    def prompt(
+        self, question: str, *, budget: int = 4000, format: str = "markdown", refresh: bool = True, **options: Any
+    ) -> Prompt:
+        """A context of at most `budget` tokens that answers the question, with citations."""
+        notes = self.refresh() if refresh else []
+        prompt = self.engine.prompt(question, budget=budget, format=format, **options)
+        prompt.notes[:0] = notes
+        return prompt
+
+    def read(
+        self,
+        repo: str,
+        path: str,
+        *,
+        branch: str | None = None,
+        start_line: int | None = None,
+        end_line: int | None = None,
+    ) -> FileText:
+        """A file, or some lines of it, as the index has it.
+
+        Raises:
+            RepositoryNotFound, PathNotFound: with what comes near.
+        """
+        return self.engine.read(repo, path, branch=branch, start=start_line, end=end_line)
+
+    # ---------------------------------------------------------------------------------------------------------- indexing
+
+    def index(
+        self,
+        *specs: str | Path,
+        branches: tuple[str, ...] | list[str] = (),
+        name: str | None = None,
+        include_generated: bool = False,
+        progress: Watch | None = None,
+    ) -> list[Report]:
+        """Indexes folders, repositories or their addresses; running it again only does what has changed since.
+
+        Raises:
+            CodequarryError: one of `specs` cannot be indexed; those before it are.
+        """
+        pipeline = self._pipeline(include_generated=include_generated)
+        return [
+            report
+            for spec in specs
+            for report in pipeline.index(str(spec), branches=branches, name=name, watch=progress)
+        ]
+
+    def refresh(self, *, progress: Watch | None = None) -> list[str]:
+        """Indexes what changed in the folders that are indexed; returns what a reader of the answer should know.
+
+        It never waits: where another process is writing, the note says that the answer may be old.
+        """
+        from codequarry.ingest.worktree import is_fresh
+
+        notes: list[str] = []
+        for state in self.store.sources():
+            folder = state.source.folder
+            if folder is None or not state.indexed_at:
+                continue
+            if not Path(folder).is_dir():
+                notes.append(
+                    f"{folder} is gone: its hits are as they were indexed (codequarry repositories remove drops them)"
+                )
+            elif not is_fresh(folder, self.store.hints(state.source)):
+                try:
+                    self._pipeline().index(folder, name=state.source.repo, watch=progress)
+                except WriterBusy as busy:
+                    notes.append(f"{folder} has changed and is not indexed yet: {busy.message}")
+        return notes
+
+    def forget(self, repo: str, branch: str | None = None) -> list[Source]:
+        """Removes a repository, or one of its branches; returns the sources that are gone.
+
+        Raises:
+            RepositoryNotFound: nothing of that name is indexed.
+        """
+        gone = [
+            state.source
+            for state in self.store.sources()
+            if state.source.repo == repo and branch in (None, state.source.branch, state.head)
+        ]
+        if not gone:
+            raise RepositoryNotFound(f"no repository {repo!r} is indexed", hint="codequarry repositories lists what is")
+        for source in gone:
+            self.store.forget(source)
+        return gone
+
+    # ----------------------------------------------------------------------------------------------------- looking around
+
+    def repositories(self) -> list[SourceState]:
+        """Everything that is indexed, with its state."""
+        return self.store.sources()
+
+    def skipped(self, source: Source) -> list[Skipped]:
+        """What was left out of a source, and why."""
+        return self.store.skipped(source)
+
+    def dump(self, source: Source | None = None) -> Iterator[DumpRow]:
+        """Every visible chunk, sorted: equal indexes give equal rows whatever their history."""
+        return self.store.dump(source)
+
+    def check(self) -> list[Check]:
+        """The state of the store's parts."""
+        return self.store.check()
+
+    # ------------------------------------------------------------------------------------------------------------- parts
+
+    @property
+    def engine(self) -> Engine:
+        """The read path."""
+        if self._engine is None:
+            from codequarry.search import Engine
+
+            self._engine = Engine(self.store, self._open_embedder())
+        return self._engine
+
+    def _open_embedder(self) -> Embedder:
+        """The model of the index, else the one asked for, else the settings'; a contradiction is found by `Store.prepare`."""
+        if self._embedder is None:
+            from codequarry.models import open_embedder
+
+            known = self.store.model()
+            self._embedder = open_embedder(self._model_name or (known[0] if known else self.settings.model))
+        return self._embedder
+
+    def _pipeline(self, *, include_generated: bool | None = None) -> Any:
+        from codequarry.ingest import Pipeline
+        from codequarry.ingest.files import FileOptions
+
+        return Pipeline(
+            self.store,
+            self._open_embedder(),
+            mirrors=self.settings.data_dir / "mirrors",
+            options=FileOptions(
+                max_bytes=self.settings.max_file_bytes,
+                include_generated=self.settings.include_generated if include_generated is None else include_generated,
+            ),
+            processes=self.settings.workers,
+        )
+
+    def close(self) -> None:
+        """Frees what the store holds."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
