@@ -25,7 +25,7 @@ _PUBLIC = {
     "connect": "codequarry.api",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 - every entry is a string
+__all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
     from codequarry.api import CodeSearch as CodeSearch

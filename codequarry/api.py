@@ -17,6 +17,7 @@ from codequarry.store import open_store
 from codequarry.types import Answer, Check, DumpRow, FileText, Progress, Prompt, Report, Skipped, Source, SourceState
 
 if TYPE_CHECKING:
+    from codequarry.ingest import Pipeline
     from codequarry.ports import Embedder, Store
     from codequarry.search import Engine
 
@@ -193,7 +194,7 @@ class CodeSearch:
             self._embedder = open_embedder(self._model_name or (known[0] if known else self.settings.model))
         return self._embedder
 
-    def _pipeline(self, *, include_generated: bool | None = None) -> Any:
+    def _pipeline(self, *, include_generated: bool | None = None) -> Pipeline:
         from codequarry.ingest import Pipeline
         from codequarry.ingest.files import FileOptions
 

@@ -15,7 +15,7 @@ from codequarry.ingest import repos
 from codequarry.ingest.files import FileOptions
 from codequarry.ingest.pool import Recipe, Work
 from codequarry.ingest.prepare import RECIPE, add_vectors
-from codequarry.ports import Embedder, Publication, Store
+from codequarry.ports import Embedder, Store
 from codequarry.types import FileKey, FileVersion, Progress, Report, Shown, Skipped, Source, SourceState
 
 Watch = Callable[[Progress], None]

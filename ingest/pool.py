@@ -7,6 +7,7 @@ programs of those who use the library.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
@@ -51,13 +52,13 @@ class Work:
                 yield self._here.prepare(reader, batch)
             return
         jobs: queue.Queue[list[Entry] | None] = queue.Queue()
-        done: queue.Queue[Prepared | BaseException | None] = queue.Queue(maxsize=len(self._workers))
+        done: queue.Queue[Prepared | BaseException] = queue.Queue(maxsize=len(self._workers))
         stop = threading.Event()
         count = 0
         for batch in batches:
             jobs.put(batch)
             count += 1
-        for _ in self._workers:
+        for _ in self._workers * 2:  # a worker asks for the next batch twice before it gives up
             jobs.put(None)
         threads = [
             threading.Thread(target=worker.serve, args=(reader, jobs, done, stop), daemon=True)
@@ -70,8 +71,7 @@ class Work:
                 result = done.get()
                 if isinstance(result, BaseException):
                     raise result
-                if result is not None:
-                    yield result
+                yield result
         finally:
             stop.set()
 
@@ -126,29 +126,29 @@ class _Worker:
         self,
         reader: Reader,
         jobs: queue.Queue[list[Entry] | None],
-        done: queue.Queue[Prepared | BaseException | None],
+        done: queue.Queue[Prepared | BaseException],
         stop: threading.Event,
     ) -> None:
-        while not stop.is_set() and (batch := jobs.get()) is not None:
-            result: Prepared | BaseException
-            try:
-                self._send((reader, batch))
-                assert self.process.stdout is not None
-                result = pickle.load(self.process.stdout)  # noqa: S301 - our own process wrote it
-            except (EOFError, OSError, pickle.UnpicklingError) as error:
-                result = Upstream(
-                    f"a worker process ended while it prepared {len(batch)} files ({error or 'killed'})",
-                    hint="run the same command again, it goes on where it stopped; if memory is short, set CODEQUARRY_WORKERS=1",
-                    retryable=True,
-                )
+        """Keeps two batches at the process, so that it works on one while this thread takes over the other's result."""
+        assert self.process.stdout is not None
+        under_way = 0
+        try:
             while not stop.is_set():
-                try:
-                    done.put(result, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-            if isinstance(result, BaseException):
-                return
+                while under_way < 2 and (batch := jobs.get()) is not None:
+                    self._send((reader, batch))
+                    under_way += 1
+                if not under_way:
+                    return
+                result = pickle.load(self.process.stdout)  # noqa: S301 - our own process wrote it
+                under_way -= 1
+                _hand_on(result, done, stop)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            broken = Upstream(
+                f"a worker process ended while it prepared files ({error or 'killed'})",
+                hint="run the same command again, it goes on where it stopped; if memory is short, set CODEQUARRY_WORKERS=1",
+                retryable=True,
+            )
+            _hand_on(broken, done, stop)
 
     def _send(self, what: Any) -> None:
         assert self.process.stdin is not None
@@ -159,11 +159,19 @@ class _Worker:
         self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(OSError):  # what was still to be written has no reader any more
                     pipe.close()
-                except OSError:  # what was still to be written has no reader any more
-                    pass
         self.process.wait()
+
+
+def _hand_on(
+    result: Prepared | BaseException, done: queue.Queue[Prepared | BaseException], stop: threading.Event
+) -> None:
+    """Puts a result where the consumer finds it, and gives up when the consumer has."""
+    while not stop.is_set():
+        with contextlib.suppress(queue.Full):
+            done.put(result, timeout=0.2)
+            return
 
 
 def main() -> None:
