@@ -1,0 +1,335 @@
+"""What a query may find: its filters, resolved against what is indexed, become the exact `Scope` that a store is asked for.
+
+Names that people write are short (`repo:api`, `lang:py`), names that the index has are exact. Between the two stands this module;
+after it nothing is guessed. A filter that nothing satisfies leaves an empty scope and a note that says what would have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from codequarry.errors import BadInput, RepositoryNotFound
+from codequarry.search.query import FILTERS, Query
+from codequarry.text import glob_regex, question_terms
+from codequarry.types import Scope, Source, SourceState
+
+# What people write for a language, beside its own name, for the names of `ingest.languages`.
+LANGUAGE_ALIASES = {
+    "bash": "shell",
+    "c#": "csharp",
+    "c++": "cpp",
+    "c-sharp": "csharp",
+    "cc": "cpp",
+    "cs": "csharp",
+    "cxx": "cpp",
+    "docker": "dockerfile",
+    "ex": "elixir",
+    "exs": "elixir",
+    "golang": "go",
+    "h": "c",
+    "hpp": "cpp",
+    "hs": "haskell",
+    "htm": "html",
+    "js": "javascript",
+    "jsx": "javascript",
+    "kt": "kotlin",
+    "make": "makefile",
+    "md": "markdown",
+    "mjs": "javascript",
+    "node": "javascript",
+    "objc": "objective-c",
+    "pl": "perl",
+    "proto": "protobuf",
+    "ps1": "powershell",
+    "py": "python",
+    "python3": "python",
+    "rb": "ruby",
+    "rs": "rust",
+    "sh": "shell",
+    "terraform": "hcl",
+    "tf": "hcl",
+    "ts": "typescript",
+    "tsx": "typescript",
+    "yml": "yaml",
+    "zsh": "shell",
+}
+
+KIND_ALIASES = {
+    "conf": "config",
+    "const": "constant",
+    "doc": "docs",
+    "fn": "function",
+    "func": "function",
+    "def": "function",
+    "var": "variable",
+}
+
+_GLOB = re.compile(r"[*?\[{]")
+_ADDRESS = re.compile(r"^(?:[a-z][a-z+.-]*://)?(?:[^@/\s]+@)?([^:/\s]+\.[^:/\s]+|localhost)(?::\d+/|[:/])(?=.)")
+
+
+@dataclass(slots=True)
+class Resolved:
+    """A scope and how it came about. `states`: the sources in it; `dead`: the filters that nothing satisfies, with the reason."""
+
+    scope: Scope
+    states: list[SourceState] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
+
+
+def visible(states: Iterable[SourceState], access: tuple[str, ...] | None) -> list[SourceState]:
+    """The sources that a caller with these groups may know of; None is no access control."""
+    if access is None:
+        return list(states)
+    return [state for state in states if access and (not state.access or set(state.access) & set(access))]
+
+
+def resolve(
+    query: Query,
+    states: Sequence[SourceState],
+    given: Mapping[str, Sequence[str]] | None = None,
+    access: tuple[str, ...] | None = None,
+) -> Resolved:
+    """The scope of a query whose caller sees `states`. `given` are filters from outside the query; both must hold.
+
+    Raises:
+        BadInput: a filter of a name that does not exist, or one whose two halves a store cannot be asked for together.
+    """
+    given = {name: tuple(values) for name, values in (given or {}).items() if values}
+    if unknown := sorted(set(given) - set(FILTERS)):
+        raise BadInput(f"There is no filter {unknown[0]!r}.", hint=f"The filters are {', '.join(FILTERS)}.")
+    found = Resolved(Scope())
+    sources = _sources(query, states, given, found)
+    found.scope = Scope(
+        sources=None if sources is None else tuple(sources),
+        languages=_both(query, given, "lang", language_name),
+        paths=_either(query, given, "path"),
+        kinds=tuple(map(_kind_name, _either(query, given, "kind"))),
+        symbols=_either(query, given, "symbol"),
+        patterns=query.patterns(),
+        not_languages=tuple(map(language_name, query.values("lang", negated=True))),
+        not_paths=query.values("path", negated=True),
+        not_kinds=tuple(map(_kind_name, query.values("kind", negated=True))),
+        not_symbols=query.values("symbol", negated=True),
+        not_patterns=query.patterns(negated=True),
+        not_terms=_not_terms(query),
+        access=access,
+    )
+    for glob in (*found.scope.paths, *found.scope.not_paths):
+        _check_glob(glob)
+    if query.values("lang") and given.get("lang") and not found.scope.languages:
+        found.dead.append("the query and the caller ask for different languages")
+        found.scope = Scope(sources=(), access=access)
+    return found
+
+
+def language_name(written: str) -> str:
+    """The index's name of a language, from what people write for it."""
+    low = written.strip().lower()
+    return LANGUAGE_ALIASES.get(low, low)
+
+
+def _kind_name(written: str) -> str:
+    low = written.strip().lower()
+    return KIND_ALIASES.get(low, low)
+
+
+def _not_terms(query: Query) -> tuple[str, ...]:
+    # The whole word's term stands first; its parts may stand in what is wanted.
+    found = (question_terms(word) for word in query.values("word", negated=True))
+    return tuple(dict.fromkeys(terms[0] for terms in found if terms))
+
+
+def _either(query: Query, given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
+    """The values of a filter that stands in the query or outside it."""
+    asked, outside = query.values(name), tuple(given.get(name, ()))
+    if asked and outside and set(asked) != set(outside):
+        raise BadInput(
+            f"{name} is asked for twice: {name}:{asked[0]} in the query, {outside[0]!r} as an argument.",
+            hint="Give it in one of the two places.",
+        )
+    return asked or outside
+
+
+def _both(
+    query: Query, given: Mapping[str, Sequence[str]], name: str, as_written: Callable[[str], str]
+) -> tuple[str, ...]:
+    """The values of a filter of which a chunk has only one, so that two halves can be cut with each other."""
+    asked = tuple(dict.fromkeys(map(as_written, query.values(name))))
+    outside = tuple(dict.fromkeys(map(as_written, given.get(name, ()))))
+    if asked and outside:
+        return tuple(value for value in asked if value in outside)
+    return asked or outside
+
+
+def _check_glob(glob: str) -> None:
+    try:
+        re.compile(glob_regex(glob))
+    except re.error as error:
+        raise BadInput(
+            f"The path glob {glob!r} cannot be read: {error}.", hint="See docs/query.md for globs."
+        ) from error
+
+
+# ---------------------------------------------------------------------------------------------------------------- sources
+
+
+def _sources(
+    query: Query, states: Sequence[SourceState], given: Mapping[str, Sequence[str]], found: Resolved
+) -> list[Source] | None:
+    """The sources to look at, sorted; None for the default ones of every repository."""
+    chosen = list(states)
+    asks = query.values("repo") or query.values("repo", negated=True) or given.get("repo")
+    asks_branch = query.values("branch") or query.values("branch", negated=True) or given.get("branch")
+    for values in (query.values("repo"), tuple(given.get("repo", ()))):
+        if values:
+            chosen = _in_repositories(values, chosen, states, found)
+    for value in query.values("repo", negated=True):
+        away = match_repositories(value, {state.source.repo for state in states})
+        chosen = [state for state in chosen if state.source.repo not in away and not _is_folder(value, state)]
+    # A folder that was asked for by its path is what is meant, not the other sources of its repository.
+    for values in (query.values("branch"), tuple(given.get("branch", ()))):
+        if values:
+            chosen = _on_branches(values, chosen, found)
+    for value in query.values("branch", negated=True):
+        chosen = [state for state in chosen if not _is_branch(value, state)]
+    if not query.values("branch") and not given.get("branch"):
+        folders = {value for value in (*query.values("repo"), *given.get("repo", ())) if value.startswith("/")}
+        chosen = [state for state in chosen if state.default or state.source.folder in folders]
+    found.states = sorted(chosen, key=lambda state: state.source)
+    return [state.source for state in found.states] if asks or asks_branch else None
+
+
+def _in_repositories(
+    values: Sequence[str], chosen: list[SourceState], states: Sequence[SourceState], found: Resolved
+) -> list[SourceState]:
+    repos = {state.source.repo for state in states}
+    kept: list[SourceState] = []
+    for value in values:
+        folders = [state for state in chosen if _is_folder(value, state)]
+        matching = set() if folders else match_repositories(value, repos)
+        if not folders and not matching:
+            found.dead.append(f"no repository matches repo:{value}{did_you_mean(near_repositories(value, repos))}")
+        if len(matching) > 1 and not _GLOB.search(value):
+            found.notes.append(f"repo:{value} stands for {len(matching)} repositories: {_listed(sorted(matching))}")
+        kept += folders or [state for state in chosen if state.source.repo in matching]
+    return list({state.source: state for state in kept}.values())
+
+
+def _is_folder(value: str, state: SourceState) -> bool:
+    """Whether a value is the absolute path of the folder that a source shows."""
+    return state.source.folder is not None and state.source.folder == (value.rstrip("/") or "/")
+
+
+def match_repositories(value: str, repos: Iterable[str]) -> set[str]:
+    """The repositories that a value means.
+
+    That is the one of this identity, else those that end with these path segments, else those below it; for a glob, those
+    it matches from the host or from any segment on. Capitals do not count where nothing has them right. An address
+    (`https://host/org/api.git`, `git@host:org/api`) means its identity.
+    """
+    known = set(repos)
+    if value in known:
+        return {value}
+    value = _ADDRESS.sub(r"\1/", value).removesuffix(".git").rstrip("/")
+    if not value:
+        return set()
+    return _match(value, known) or {repo for repo in known if _match(value.lower(), (low := repo.lower(),)) == {low}}
+
+
+def _match(value: str, repos: Iterable[str]) -> set[str]:
+    known = set(repos)
+    if _GLOB.search(value):
+        try:
+            regex = re.compile(f"{glob_regex(value)}|{glob_regex('**/' + value)}")
+        except re.error:
+            return set()
+        return {repo for repo in known if regex.fullmatch(repo)}
+    if value in known:
+        return {value}
+    tail, head = "/" + value.lstrip("/"), value + "/"
+    return {repo for repo in known if repo.endswith(tail)} or {repo for repo in known if repo.startswith(head)}
+
+
+def _on_branches(values: Sequence[str], chosen: list[SourceState], found: Resolved) -> list[SourceState]:
+    kept: list[SourceState] = []
+    for value in values:
+        by_name = [state for state in chosen if _is_branch(value, state)]
+        named = {state.source.repo for state in by_name}
+        # A folder stands for the branch that is checked out there only where that branch is not indexed itself.
+        heads = [
+            state for state in chosen if state.source.folder and state.head == value and state.source.repo not in named
+        ]
+        if chosen and not by_name and not heads:
+            known = {state.head if state.source.folder else state.source.branch for state in chosen}
+            near = _near(value, known) or sorted(known)[:5]
+            found.dead.append(f"no branch matches branch:{value}{did_you_mean(near)}")
+        kept += [*by_name, *heads]
+    return list({state.source: state for state in kept}.values())
+
+
+def _is_branch(value: str, state: SourceState) -> bool:
+    branch = state.source.branch
+    if value in (branch, state.source.folder):
+        return True
+    if not _GLOB.search(value) or state.source.folder:
+        return False
+    _check_glob(value)
+    return re.fullmatch(glob_regex("/" + value), branch) is not None
+
+
+def one_source(repo: str, branch: str | None, states: Sequence[SourceState]) -> SourceState:
+    """The one source that a repository's name, short or full, and a branch mean; without a branch its default source.
+
+    Raises:
+        RepositoryNotFound: none, or more than one, with what comes near.
+    """
+    found = Resolved(Scope())
+    chosen = _in_repositories((repo,), list(states), states, found)
+    if branch is not None and chosen:
+        chosen = _on_branches((branch,), chosen, found)
+    if not chosen:
+        raise RepositoryNotFound(
+            f"Not indexed: {'; '.join(found.dead)}.", hint="`codequarry repositories` lists what is."
+        )
+    repos = sorted({state.source.repo for state in chosen})
+    if len(repos) > 1:
+        raise RepositoryNotFound(f"{repo!r} is not one repository: {_listed(repos)}.", hint="Give its full name.")
+    # Default sources first; a folder as it stands on disk before the branches.
+    return min(chosen, key=lambda state: (not state.default, state.source.folder is None, state.source))
+
+
+# ------------------------------------------------------------------------------------------------------------ suggestions
+
+
+def near_repositories(value: str, repos: Iterable[str]) -> list[str]:
+    """Up to three repositories whose name comes near to what was written."""
+    known = sorted(repos)
+    by_name: dict[str, list[str]] = {}
+    for repo in known:
+        by_name.setdefault(repo.rsplit("/", 1)[-1].lower(), []).append(repo)
+    last = value.rstrip("/").rsplit("/", 1)[-1].lower()
+    near = [repo for name in _near(last, by_name) for repo in by_name[name]] or _near(value, known)
+    inside = [repo for repo in known if last and last in repo.lower()]
+    return list(dict.fromkeys([*near, *inside]))[:3]
+
+
+def _near(value: str, known: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(value, list(known), n=3, cutoff=0.6)
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """A clause that offers these, empty when there are none."""
+    return f"; did you mean {_listed(near, 'or')}?" if near else ""
+
+
+def _listed(values: Sequence[str], word: str = "and", limit: int = 5) -> str:
+    shown = list(values[:limit])
+    if len(values) > limit:
+        shown.append(f"{len(values) - limit} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {word} {shown[-1]}"
