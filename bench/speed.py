@@ -19,16 +19,15 @@ import re
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from codequarry import CodeSearch, connect
+from measure import Run, p50, p95, run, size_mb, timed
+from questions import KINDS, draw
 
-sys.path.insert(0, str(Path(__file__).parent))
-from measure import Run, p50, p95, run, size_mb, timed  # noqa: E402
-from questions import KINDS, draw  # noqa: E402
+from codequarry import CodeSearch, connect
 
 COMMAND = [sys.executable, "-m", "codequarry"]
 
