@@ -1,0 +1,70 @@
+"""What both stores have in common: the version of their layout, ids, hashes, and what their numbers mean.
+
+The version counts changes after which an older program would misread an index: then it must refuse, and say what to do.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from codequarry.errors import IndexMissing, ModelMismatch, SchemaMismatch
+from codequarry.types import Chunk
+
+SCHEMA = 1
+"""Version of the layout. Raise it when the meaning of anything stored changes."""
+
+BM25_K1, BM25_B = 1.2, 0.75
+"""Of the BM25 formula, as Lucene and tantivy have them; lengths are stored in one byte by both."""
+
+FIELDS = ("content", "path", "names")
+"""The three fields that BM25 counts, in the order of `Request.weights`."""
+
+_UNIT = 127.0 * 127.0
+
+
+def cosine(dot: float) -> float:
+    """The cosine of two vectors from the dot product of their bytes: they are unit vectors times 127."""
+    return dot / _UNIT
+
+
+def chunk_id(repo: str, path: str, blob: str, start_line: int, end_line: int) -> str:
+    """32 hex digits that name a chunk: the same file version is cut alike, so writing it twice makes the same ids."""
+    name = f"{repo}\0{path}\0{blob}\0{start_line}\0{end_line}"
+    return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def terms_hash(chunk: Chunk, path_terms: str) -> str:
+    """32 hex digits of everything that the words of a chunk are made of, for `DumpRow`."""
+    parts = "\0".join((chunk.terms, chunk.names, path_terms, chunk.raw))
+    return blake2b(parts.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def index_missing(location: str) -> IndexMissing:
+    """Nothing has been indexed there."""
+    return IndexMissing(f"there is no index at {location}", hint="run: codequarry index PATH")
+
+
+def schema_mismatch(location: str, found: int) -> SchemaMismatch:
+    """The index has the layout of another version, newer or older."""
+    if found > SCHEMA:
+        return SchemaMismatch(
+            f"the index at {location} has layout {found}, this codequarry knows {SCHEMA}",
+            hint="upgrade codequarry (pip install --upgrade codequarry), or index into another place",
+        )
+    return SchemaMismatch(
+        f"the index at {location} has the old layout {found}, this codequarry writes {SCHEMA}",
+        hint="delete the index and run codequarry index again",
+    )
+
+
+def model_mismatch(location: str, *, built: str, asked: str) -> ModelMismatch:
+    """The index has vectors of the model `built`, and the caller uses `asked`: their vectors cannot be compared."""
+    if built == asked:
+        return ModelMismatch(
+            f"the index at {location} was built with another version of the model {built}",
+            hint="delete the index and run codequarry index again",
+        )
+    return ModelMismatch(
+        f"the index at {location} was built with the model {built}, not with {asked}",
+        hint=f"use --model {built}, or delete the index and run codequarry index again with --model {asked}",
+    )
