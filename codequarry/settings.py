@@ -120,7 +120,7 @@ class Settings:
     """The settings as read: one field for each row of `SETTINGS`. `file` is the codequarry.toml that was read, if any."""
 
     data_dir: Path
-    store: str = ""  # empty: see `location`
+    store: str = ""  # where the index is: what `store.open_store` takes
     elasticsearch_url: str = ""
     elasticsearch_index_prefix: str = "codequarry"
     elasticsearch_api_key: str = ""
@@ -134,15 +134,9 @@ class Settings:
     webhook_secret: str = ""
     file: Path | None = None
 
-    @property
-    def location(self) -> str:
-        """Where the index is: what `store.open_store` takes."""
-        return self.store or self.elasticsearch_url or str(self.data_dir / "index")
-
-    @property
-    def mirrors(self) -> Path:
-        """The folder of the bare mirrors of remote repositories."""
-        return self.data_dir / "mirrors"
+    def __post_init__(self) -> None:
+        if not self.store:
+            object.__setattr__(self, "store", self.elasticsearch_url or str(self.data_dir / "index"))
 
     def __repr__(self) -> str:
         secrets = {row.name for row in SETTINGS if row.secret}

@@ -36,15 +36,15 @@ def test_the_data_folder_is_the_variable_then_xdg_then_the_home(tmp_path):
 
 def test_the_index_is_the_store_then_elasticsearch_then_the_data_folder(tmp_path):
     elastic = "http://localhost:9200"
-    assert load(tmp_path, {"CODEQUARRY_DATA_DIR": "/d"}).location == "/d/index"
-    assert load(tmp_path, {"CODEQUARRY_ELASTICSEARCH_URL": elastic}).location == elastic
-    assert load(tmp_path, {"CODEQUARRY_ELASTICSEARCH_URL": elastic, "CODEQUARRY_STORE": "/s"}).location == "/s"
+    assert load(tmp_path, {"CODEQUARRY_DATA_DIR": "/d"}).store == "/d/index"
+    assert load(tmp_path, {"CODEQUARRY_ELASTICSEARCH_URL": elastic}).store == elastic
+    assert load(tmp_path, {"CODEQUARRY_ELASTICSEARCH_URL": elastic, "CODEQUARRY_STORE": "/s"}).store == "/s"
 
 
 def test_a_server_in_the_environment_beats_a_store_in_the_file(tmp_path):
     write(tmp_path, 'store = "here"')
-    assert load(tmp_path, {}).location == str(tmp_path / "here")
-    assert load(tmp_path, {"CODEQUARRY_ELASTICSEARCH_URL": "http://es:9200"}).location == "http://es:9200"
+    assert load(tmp_path, {}).store == str(tmp_path / "here")
+    assert load(tmp_path, {"CODEQUARRY_ELASTICSEARCH_URL": "http://es:9200"}).store == "http://es:9200"
 
 
 def test_the_nearest_file_upward_is_read_and_the_environment_goes_before_it(tmp_path):

@@ -1,0 +1,116 @@
+"""The sub-commands, one module each: `DESCRIPTION`, `EXAMPLES`, `arguments(parser)`, and `run(args, terminal)` -> exit status.
+
+What several of them need stands here: opening the index, the filters, a question from standard input.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from codequarry.errors import BadInput, IndexMissing, RepositoryNotFound
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable, Sequence
+
+    from codequarry.api import CodeSearch
+    from codequarry.types import SourceState
+
+_MOST_QUESTION_BYTES = 64 * 1024
+
+FILTERS = {
+    "repo": ("NAME", "only this repository: its full name, or the end of it"),
+    "lang": ("LANGUAGE", "only this language"),
+    "path": ("GLOB", "only these paths: * within a folder, ** over folders"),
+    "branch": ("NAME", "this branch instead of each repository's default"),
+    "kind": ("KIND", "only chunks or definitions of this kind: code, docs, config, function, class, …"),
+    "symbol": ("NAME", "only chunks that define this name"),
+}
+
+
+def add_filters(parser: ArgumentParser) -> None:
+    """The filters, each repeatable: values of one are alternatives, several must all hold."""
+    group = parser.add_argument_group("filters", "each may be given several times: one of its values must hold")
+    for name, (metavar, says) in FILTERS.items():
+        group.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=says)
+
+
+def filters(args: Namespace) -> dict[str, tuple[str, ...]]:
+    """The filters as `CodeSearch.search` takes them."""
+    return {name: tuple(getattr(args, name)) for name in FILTERS}
+
+
+def add_json(parser: ArgumentParser, says: str = "print JSON") -> None:
+    """The option --json."""
+    parser.add_argument("--json", action="store_true", help=says)
+
+
+def question(words: Sequence[str]) -> str:
+    """The words as one question; a single `-` stands for standard input.
+
+    Raises:
+        BadInput: standard input holds more than any query may have.
+    """
+    if list(words) != ["-"]:
+        return " ".join(words)
+    data = sys.stdin.buffer.read(_MOST_QUESTION_BYTES + 1)
+    if len(data) > _MOST_QUESTION_BYTES:
+        raise BadInput(
+            f"standard input holds more than {_MOST_QUESTION_BYTES:,} bytes, the most that a query may have",
+            hint="send the part that matters",
+        )
+    return data.decode("utf-8", "surrogateescape").strip("\n")
+
+
+def open_quarry(args: Namespace, *, create: bool = False) -> CodeSearch:
+    """The index that the options and settings name.
+
+    Raises:
+        IndexMissing: there is none, unless `create`; the hint says how to make one.
+    """
+    from codequarry.api import connect
+    from codequarry.settings import load
+
+    try:
+        return connect(args.store, settings=load(), create=create)
+    except IndexMissing as missing:
+        missing.hint = missing.hint or "codequarry index PATH makes one"
+        raise
+
+
+def chosen(states: Iterable[SourceState], repo: str | None, branch: str | None = None) -> list[SourceState]:
+    """The sources of the repository of that name: its full name, or the last segments of it; all where none is named.
+
+    Raises:
+        RepositoryNotFound: none is; the hint names one that comes near.
+    """
+    states = list(states)
+    if repo is None:
+        return states
+    wanted = repo.strip("/")
+    exact = [state for state in states if state.source.repo == repo]
+    found = exact or [state for state in states if f"/{state.source.repo}".endswith(f"/{wanted}")]
+    found = [state for state in found if branch is None or branch in (state.source.branch, state.head)]
+    if found:
+        return found
+    import difflib
+
+    # People misremember the last segment; hosts and owners would only blur how near a name is.
+    names = {state.source.repo.rpartition("/")[2]: state.source.repo for state in states}
+    near = difflib.get_close_matches(wanted.rpartition("/")[2], names, 1)
+    hint = f"did you mean {names[near[0]]}?" if near else "codequarry repositories lists what is indexed"
+    raise RepositoryNotFound(
+        f"no repository {repo!r}{f' with the branch {branch!r}' if branch else ''} is indexed", hint=hint
+    )
+
+
+def flat(record: Any) -> dict[str, Any]:
+    """A record as JSON shows it, with `repo` and `branch` in place of its `source`; so too in a state within it."""
+    from codequarry.service.records import plain
+
+    fields: dict[str, Any] = plain(record)
+    if isinstance(fields.get("state"), dict):
+        fields["state"] = {**(fields["state"].pop("source") or {}), **fields["state"]}
+    source = fields.pop("source", None)
+    return {**source, **fields} if source else fields

@@ -1,0 +1,175 @@
+"""The checks of `codequarry doctor`: each part that is needed, whether it is well, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codequarry.errors import CodequarryError, IndexMissing, SettingsError
+from codequarry.service.progress import size
+from codequarry.types import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codequarry.ports import Embedder, Store
+    from codequarry.settings import Settings
+
+OLDEST_GIT = (2, 25)
+"""The oldest that has what reading repositories needs (`clone --filter`, `--sparse` and quiet batches); Debian 11 has 2.30."""
+
+LEAST_FREE_BYTES = 500_000_000
+"""An index is about as large as the text in it; with less than this left, the next repository may not fit."""
+
+PARTS = ("ingest", "search", "service", "workers", "compose")
+
+
+def examine(location: str | None = None) -> Iterator[Check]:
+    """Every check, in the order in which parts depend on each other. Never raises; a part that fails does not stop the others."""
+    yield installation()
+    yield git()
+    yield grammars()
+    from codequarry.settings import load
+
+    try:
+        settings = load()
+    except SettingsError as error:
+        yield Check("settings", False, error.message, error.hint)
+        return
+    yield Check(
+        "settings",
+        True,
+        f"read from {settings.file}" if settings.file else "environment and defaults, no codequarry.toml",
+    )
+    yield disk(settings.data_dir)
+    yield from index(location or settings.store, settings)
+
+
+def installation(package: Path | None = None) -> Check:
+    """Whether the folders of the flow are there: in a checkout they are symbolic links, which not every file system keeps."""
+    import codequarry
+
+    package = package or Path(codequarry.__file__).parent
+    broken = [part for part in PARTS if not (package / part / "__init__.py").is_file()]
+    says = f"codequarry {codequarry.__version__} in {package}"
+    if broken:
+        return Check(
+            "installation",
+            False,
+            f"{says}: {', '.join(broken)} cannot be reached",
+            "a checkout needs symbolic links: clone it where they work (git config core.symlinks true), or install the wheel",
+        )
+    return Check("installation", True, says)
+
+
+def git() -> Check:
+    """Whether git is there and young enough."""
+    hint = f"install git {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or later"
+    try:
+        run = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check("git", False, f"git cannot be run: {error}", f"{hint}, and see that it is in PATH")
+    said = run.stdout.strip()
+    numbers = said.removeprefix("git version ").split(".")
+    if run.returncode or len(numbers) < 2 or not (numbers[0].isdecimal() and numbers[1].isdecimal()):
+        return Check("git", False, f"git --version says {said or run.stderr.strip()!r}", hint)
+    return Check("git", (int(numbers[0]), int(numbers[1])) >= OLDEST_GIT, said, hint)
+
+
+def grammars() -> Check:
+    """Whether the grammar of every language loads."""
+    from codequarry.ingest.languages import LANGUAGES
+
+    broken = []
+    count = 0
+    for language in LANGUAGES:
+        count += 1
+        try:
+            language.parser()
+        except Exception as error:  # whatever a binary wheel does when it does not fit
+            broken.append(f"{language.name} ({type(error).__name__}: {error})")
+    if broken:
+        return Check(
+            "grammars",
+            False,
+            f"{len(broken)} of {count} do not load: {', '.join(broken)}",
+            "pip install --force-reinstall codequarry; until then their files are cut by lines",
+        )
+    return Check("grammars", True, f"all {count} languages load")
+
+
+def disk(folder: Path) -> Check:
+    """Whether the data folder can be written and there is room."""
+    above = folder
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        return Check(
+            "data folder", False, f"{folder} cannot be written", "set CODEQUARRY_DATA_DIR to a folder that can"
+        )
+    free = shutil.disk_usage(above).free
+    return Check(
+        "data folder",
+        free >= LEAST_FREE_BYTES,
+        f"{folder}, {size(free)} free",
+        f"make room: {size(LEAST_FREE_BYTES)} at least, about as much as the text to index; or set CODEQUARRY_DATA_DIR",
+    )
+
+
+def index(location: str, settings: Settings) -> Iterator[Check]:
+    """The store's own checks, the model, and whether they fit each other."""
+    from codequarry.store import open_store
+
+    store: Store | None = None
+    known: tuple[str, str, int] | None = None
+    try:
+        store = open_store(location, settings=settings)
+        yield from store.check()
+        known = store.model()
+        if known is None:
+            yield Check("index", True, f"{location}: nothing is indexed yet (codequarry index PATH)")
+    except IndexMissing:
+        yield Check("index", True, f"{location}: nothing is indexed yet (codequarry index PATH)")
+    except CodequarryError as error:
+        yield Check("store", False, error.message, error.hint)
+    finally:
+        if store is not None:
+            store.close()
+    yield from model(known, settings)
+
+
+def model(known: tuple[str, str, int] | None, settings: Settings) -> Iterator[Check]:
+    """Whether the model of the index, else the settings' model, loads and embeds, and is the one the index was made with."""
+    from codequarry.models import open_embedder
+
+    name = known[0] if known else settings.model
+    embedder: Embedder
+    try:
+        embedder = open_embedder(name)
+        vectors = embedder.embed(["def parse(text): return text"])
+        question = embedder.embed_question("parse text")
+    except CodequarryError as error:
+        yield Check("model", False, error.message, error.hint)
+        return
+    except Exception as error:  # a model's own libraries raise what they like
+        yield Check(
+            "model",
+            False,
+            f"{name}: {type(error).__name__}: {error}",
+            "choose another with CODEQUARRY_MODEL, and index again",
+        )
+        return
+    whole = len(vectors) == len(question) == embedder.dim
+    yield Check(
+        "model", whole, f"{name}, {embedder.dim} dimensions", "the model gives vectors of another length; reinstall it"
+    )
+    if known and known[1] != embedder.fingerprint:
+        yield Check(
+            "model",
+            False,
+            f"the index was made with another version of {name} ({known[1]}, here {embedder.fingerprint})",
+            "install that version, or index again into another folder",
+        )
