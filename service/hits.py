@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codequarry.service.terminal import columns, cut, printable
+from codequarry.service.terminal import beginning, columns, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def numbered(
     lines: list[str], start: int, language: str, terminal: Terminal, matched: set[int] | frozenset[int] = frozenset()
 ) -> Iterator[str]:
     """Lines of code for a terminal: number, a mark where they match, coloured, cut to the width."""
-    safe = [printable(line.removesuffix("\r").expandtabs(4))[:_MOST_COLUMNS] for line in lines]
+    safe = [printable(line.rstrip().expandtabs(4))[:_MOST_COLUMNS].rstrip() for line in lines]
     gutter = len(str(start + len(lines)))
     if terminal.colors:
         from codequarry.service.highlight import spans
@@ -131,7 +131,7 @@ def _fit(line: list[tuple[str, str]], room: int | None, terminal: Terminal) -> s
         kept, left = [], max(room - 1, 0)
         for style, text in line:
             if columns(text) > left:
-                kept.append((style, cut(text, left + 1).removesuffix("…") + "…"))
+                kept.append((style, beginning(text, left) + "…"))
                 break
             kept.append((style, text))
             left -= columns(text)

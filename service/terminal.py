@@ -57,17 +57,20 @@ def columns(text: str) -> int:
 
 def cut(text: str, width: int) -> str:
     """The text if it fits in so many columns, else its beginning and an ellipsis."""
-    if len(text) * 2 <= width or columns(text) <= width:
-        return text
+    return text if columns(text) <= width else beginning(text, width - 1) + "…"
+
+
+def beginning(text: str, width: int) -> str:
+    """As much of the text as fits in so many columns."""
     if text.isascii():
-        return text[: max(width - 1, 0)] + "…"
+        return text[: max(width, 0)]
     kept = room = 0
     for char in text:
         room += columns(char)
-        if room > width - 1:
+        if room > width:
             break
         kept += 1
-    return text[:kept] + "…"
+    return text[:kept]
 
 
 class Terminal:
