@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from codequarry.errors import BadInput
 from codequarry.text import glob_regex
 from codequarry.types import Scope, SourceState, Symbol
 
@@ -78,4 +79,9 @@ class ChunkTest:
 
 
 def _any_of(globs: Sequence[str]) -> re.Pattern[str] | None:
-    return re.compile("|".join(map(glob_regex, globs))) if globs else None
+    if not globs:
+        return None
+    try:
+        return re.compile("|".join(map(glob_regex, globs)))
+    except re.error as error:
+        raise BadInput(f"a path pattern cannot be read: {error}: {' '.join(globs)}") from error
