@@ -133,6 +133,7 @@ class Settings:
     api_keys: tuple[str, ...] = ()
     webhook_secret: str = ""
     file: Path | None = None
+    given: frozenset[str] = frozenset()  # names of those that someone wrote down, also where it is the default's value
 
     def __post_init__(self) -> None:
         if not self.store:
@@ -164,9 +165,10 @@ def load(folder: str | Path | None = None, env: Mapping[str, str] | None = None)
     # The nearer answer to "where is the index" wins: a server named in the environment beats a store named in the file.
     if env.get("CODEQUARRY_ELASTICSEARCH_URL") and not env.get("CODEQUARRY_STORE"):
         values.pop("store", None)
+    given = frozenset(values)
     if "data_dir" not in values:
         values["data_dir"] = _data_home(env)
-    return Settings(**values, file=file)  # type: ignore[arg-type]
+    return Settings(**values, file=file, given=given)  # type: ignore[arg-type]
 
 
 def _data_home(env: Mapping[str, str]) -> Path:

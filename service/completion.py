@@ -93,6 +93,10 @@ _codequarry() {{
     done
     case "$command" in
     "")
+        case "$before" in
+            --store) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
+            --color) COMPREPLY=($(compgen -W "auto always never" -- "$word")); return ;;
+        esac
         if [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "--store --color --version --help" -- "$word"));
         else COMPREPLY=($(compgen -W "{names}" -- "$word")); fi
         ;;

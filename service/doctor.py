@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from codequarry.ports import Embedder, Store
     from codequarry.settings import Settings
 
-OLDEST_GIT = (2, 25)
-"""The oldest that has what reading repositories needs (`clone --filter`, `--sparse` and quiet batches); Debian 11 has 2.30."""
-
 LEAST_FREE_BYTES = 500_000_000
 """An index is about as large as the text in it; with less than this left, the next repository may not fit."""
 
@@ -67,7 +64,9 @@ def installation(package: Path | None = None) -> Check:
 
 def git() -> Check:
     """Whether git is there and young enough."""
-    hint = f"install git {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or later"
+    from codequarry.ingest.git import MINIMUM
+
+    hint = f"install git {MINIMUM[0]}.{MINIMUM[1]} or later"
     try:
         run = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -76,7 +75,7 @@ def git() -> Check:
     numbers = said.removeprefix("git version ").split(".")
     if run.returncode or len(numbers) < 2 or not (numbers[0].isdecimal() and numbers[1].isdecimal()):
         return Check("git", False, f"git --version says {said or run.stderr.strip()!r}", hint)
-    return Check("git", (int(numbers[0]), int(numbers[1])) >= OLDEST_GIT, said, hint)
+    return Check("git", (int(numbers[0]), int(numbers[1])) >= MINIMUM, said, hint)
 
 
 def grammars() -> Check:

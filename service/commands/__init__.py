@@ -72,8 +72,11 @@ def open_quarry(args: Namespace, *, create: bool = False) -> CodeSearch:
     from codequarry.api import connect
     from codequarry.settings import load
 
+    settings = load()
+    # A model that someone wrote down is what they mean: an index of another one is an error, not a silent choice.
+    model = settings.model if "model" in settings.given else None
     try:
-        return connect(args.store, settings=load(), create=create)
+        return connect(args.store, model=model, settings=settings, create=create)
     except IndexMissing as missing:
         missing.hint = missing.hint or "codequarry index PATH makes one"
         raise

@@ -17,7 +17,9 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_every_row_is_a_field_and_every_field_a_row():
-    assert [row.name for row in SETTINGS] == [name for name in Settings.__dataclass_fields__ if name != "file"]
+    assert [row.name for row in SETTINGS] == [
+        name for name in Settings.__dataclass_fields__ if name not in ("file", "given")
+    ]
 
 
 def test_the_defaults_in_the_table_are_those_that_hold(tmp_path):
@@ -58,6 +60,7 @@ def test_the_nearest_file_upward_is_read_and_the_environment_goes_before_it(tmp_
     assert (held.model, held.workers, held.include_generated, held.max_file_bytes) == ("hash:64", 5, True, 2_000_000)
     assert held.api_keys == ("k", "l")
     assert held.file == near
+    assert held.given == {"model", "workers", "include_generated", "max_file_bytes", "api_keys"}
 
 
 def test_paths_are_meant_from_where_they_are_written(tmp_path):
