@@ -42,7 +42,7 @@ def connect(
     """
     settings = settings or load()
     place = str(location) if location is not None else settings.store
-    return CodeSearch(open_store(place, create=create), settings, model=model)
+    return CodeSearch(open_store(place, create=create, settings=settings), settings, model=model)
 
 
 class CodeSearch:
@@ -191,7 +191,11 @@ class CodeSearch:
             from codequarry.models import open_embedder
 
             known = self.store.model()
-            self._embedder = open_embedder(self._model_name or (known[0] if known else self.settings.model))
+            self._embedder = open_embedder(
+                self._model_name or (known[0] if known else self.settings.model),
+                device=self.settings.model_device,
+                batch_size=self.settings.model_batch,
+            )
         return self._embedder
 
     def _pipeline(self, *, include_generated: bool | None = None) -> Pipeline:

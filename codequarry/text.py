@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
 from math import ceil
 
 FILLER = "_"
@@ -153,16 +152,23 @@ def question_terms(text: str) -> tuple[str, ...]:
     memo = _terms()
     found = words(text)
     telling = [word for word in found if word.lower() not in STOP_WORDS] or found
-    return tuple(dict.fromkeys(" ".join(memo[word.encode()] for word in telling).split()))
+    return tuple(dict.fromkeys(" ".join(memo[word.encode("utf-8", "replace")] for word in telling).split()))
 
 
 def content_hash(data: bytes) -> str:
     """32 hex digits that name the content."""
+    from hashlib import blake2b  # 3 ms that a question need not pay
+
     return blake2b(data, digest_size=16).hexdigest()
 
 
 def _encode(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # other lone surrogates, as JSON can bring them
+        return text.encode("utf-8", "replace")
 
 
 # ------------------------------------------------------------------------------------------------------------------ globs

@@ -67,6 +67,11 @@ def test_words_stand_in_the_text_as_they_are(anything):
         at = anything.index(word, at) + len(word)
 
 
+def test_lone_surrogates_do_no_harm():
+    assert text.words("a \ud800 b")[::2] == ["a", "b"] or text.words("a \ud800 b") == ["a", "b"]
+    assert text.question_terms("\udcff\ud800 word")[-1] == "word"
+
+
 def test_a_very_long_word_is_marked_in_raw():
     assert text.raw("a " + "x" * 500 + " b") == f"a {text.LONG} b"
 
