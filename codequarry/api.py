@@ -17,7 +17,7 @@ from codequarry.store import open_store
 from codequarry.types import Answer, Check, DumpRow, FileText, Progress, Prompt, Report, Skipped, Source, SourceState
 
 if TYPE_CHECKING:
-    from codequarry.ingest import Pipeline
+    from codequarry.ingest.pipeline import Pipeline
     from codequarry.ports import Embedder, Store
     from codequarry.search import Engine
 
@@ -199,7 +199,7 @@ class CodeSearch:
         return self._embedder
 
     def _pipeline(self, *, include_generated: bool | None = None) -> Pipeline:
-        from codequarry.ingest import Pipeline
+        from codequarry.ingest.pipeline import Pipeline
         from codequarry.ingest.files import FileOptions
 
         return Pipeline(

@@ -1,0 +1,175 @@
+"""The write path on one screen: a tree becomes files, files become chunks with terms and vectors, a store shows them at once.
+
+It only ever does what is missing: what the source shows already stays, what
+another branch or a stopped run has put is shown again, and the rest is read, cut and embedded.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from codequarry.ingest import repos
+from codequarry.ingest.files import FileOptions
+from codequarry.ingest.pool import Recipe, Work
+from codequarry.ingest.prepare import RECIPE, add_vectors
+from codequarry.ports import Embedder, Store
+from codequarry.types import FileKey, FileVersion, Progress, Report, Shown, Skipped, Source, SourceState
+
+Watch = Callable[[Progress], None]
+
+BATCH_BYTES, BATCH_FILES = 1_000_000, 120
+_ALONE_BYTES, _ALONE_FILES = 3_000_000, 150
+"""Up to here one process is done sooner than others have started (about 0.4 s each)."""
+
+
+class Pipeline:
+    """Indexes sources into a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        *,
+        mirrors: Path,
+        options: FileOptions | None = None,
+        profile: repos.Profile = "local",
+        processes: int = 0,
+        wait_s: float = 0.0,
+    ) -> None:
+        """`processes`: workers to start for much work, 0 for one a core; `wait_s`: how long to wait for another writer."""
+        self.store, self.embedder = store, embedder
+        self.mirrors, self.profile, self.wait_s = mirrors, profile, wait_s
+        self.options = options or FileOptions()
+        self.processes = processes or min(os.cpu_count() or 1, 8)
+
+    def index(
+        self, spec: str, *, branches: Sequence[str] = (), name: str | None = None, watch: Watch | None = None
+    ) -> list[Report]:
+        """Indexes what `spec` names, a folder, a repository or its address; one report for each source.
+
+        Raises:
+            BadInput, NotFound, GitError: `spec` or a branch cannot be read.
+            WriterBusy, ModelMismatch, StoreError: the store does not take it.
+        """
+        tell = watch or (lambda _: None)
+        self.store.prepare(self.embedder, RECIPE)
+        tell(Progress("listing"))
+        trees = repos.trees(
+            spec,
+            branches=branches,
+            name=name,
+            mirrors=self.mirrors,
+            profile=self.profile,
+            options=self.options,
+            hints=self.store.hints,
+        )
+        return [self.publish(tree, tell) for tree in trees]
+
+    def publish(self, tree: repos.Tree, tell: Watch) -> Report:
+        """Makes the store show exactly this tree."""
+        started = time.monotonic()
+        with self.store.publish(tree.source, wait_s=self.wait_s) as publication:
+            shown = publication.shown()
+            changed = [entry for entry in tree.entries if _differs(entry, shown.get(entry.path))]
+            have = publication.have(FileKey(entry.path, entry.blob) for entry in changed)
+            todo = [entry for entry in changed if (entry.path, entry.blob) not in have]
+            show = [
+                Shown(entry.path, entry.blob, entry.modified) for entry in changed if (entry.path, entry.blob) in have
+            ]
+            skipped = list(tree.skipped)
+            modified = {entry.path for entry in todo if entry.modified}
+            for versions, left_out in self._prepared(tree, todo, tell):
+                publication.put(versions)
+                show += [Shown(version.path, version.blob, version.path in modified) for version in versions]
+                skipped += left_out
+            kept = {entry.path for entry in tree.entries} - {path for path, *_ in skipped}
+            hide = [path for path in shown if path not in kept]
+            tell(Progress("publishing", tree.source, len(todo), len(todo)))
+            state = publication.commit(
+                self._state(tree), show=show, hide=hide, skipped=sorted(skipped), hints=tree.hints
+            )
+        added = sum(1 for path, *_ in show if path not in shown)
+        return Report(
+            source=tree.source,
+            state=state,
+            added=added,
+            changed=len(show) - added,
+            removed=len(hide),
+            unchanged=len(kept) - len(show),
+            reused=len(have),
+            skipped=len(skipped),
+            bytes=sum(entry.size for entry in todo),
+            seconds=time.monotonic() - started,
+        )
+
+    def _prepared(
+        self, tree: repos.Tree, todo: Sequence[repos.Entry], tell: Watch
+    ) -> Iterator[tuple[list[FileVersion], list[Skipped]]]:
+        """The files made from these entries, batch by batch, with their vectors; and those whose content rules them out."""
+        size = sum(entry.size for entry in todo)
+        alone = size <= _ALONE_BYTES and len(todo) <= _ALONE_FILES
+        recipe = Recipe(self.options, None if self.embedder.cached else self.embedder.name)
+        done_files = done_bytes = 0
+        tell(Progress("reading", tree.source, 0, len(todo), 0, size))
+        with Work(recipe, 0 if alone else self.processes) as work:
+            for prepared in work.prepare(tree.reader, _batches(todo)):
+                versions = [item for item in prepared if isinstance(item, FileVersion)]
+                if self.embedder.cached:
+                    self._embed(versions)
+                yield versions, [item for item in prepared if isinstance(item, Skipped)]
+                done_files += len(prepared)
+                done_bytes += sum(len(version.text) for version in versions)
+                tell(Progress("reading", tree.source, done_files, len(todo), min(done_bytes, size), size))
+
+    def _embed(self, versions: Sequence[FileVersion]) -> None:
+        """Adds the vectors: those of contents that the store has met come from its cache, the others are made and kept."""
+        chunks = [chunk for version in versions for chunk in version.chunks]
+        met = self.store.vectors(self.embedder.fingerprint, list({chunk.vector_key for chunk in chunks}))
+        for chunk in chunks:
+            chunk.vector = met.get(chunk.vector_key, b"")
+        new = {chunk.vector_key for chunk in chunks if not chunk.vector}
+        add_vectors(self.embedder, versions)
+        self.store.keep_vectors(
+            self.embedder.fingerprint, {chunk.vector_key: chunk.vector for chunk in chunks if chunk.vector_key in new}
+        )
+
+    def _state(self, tree: repos.Tree) -> SourceState:
+        return SourceState(
+            source=tree.source,
+            commit=tree.commit,
+            head=tree.head,
+            origin=tree.origin,
+            web=tree.web,
+            default=self._is_default(tree.source),
+            recipe=RECIPE,
+        )
+
+    def _is_default(self, source: Source) -> bool:
+        """Folders are what their owner looks at; of the branches of a repository it is the one that was indexed first."""
+        if source.folder is not None:
+            return True
+        branches = [
+            state for state in self.store.sources() if state.source.repo == source.repo and not state.source.folder
+        ]
+        return not any(state.default and state.indexed_at and state.source != source for state in branches)
+
+
+def _differs(entry: repos.Entry, shown: Shown | None) -> bool:
+    return shown is None or shown.blob != entry.blob or shown.modified != entry.modified
+
+
+def _batches(entries: Iterable[repos.Entry]) -> Iterator[list[repos.Entry]]:
+    """Entries in batches of about BATCH_BYTES or BATCH_FILES, whichever is reached first."""
+    batch: list[repos.Entry] = []
+    size = 0
+    for entry in entries:
+        batch.append(entry)
+        size += entry.size
+        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
