@@ -198,17 +198,17 @@ class CodeSearch:
             )
         return self._embedder
 
-    def _pipeline(self, *, include_generated: bool | None = None) -> Pipeline:
+    def _pipeline(self, *, include_generated: bool = False) -> Pipeline:
         from codequarry.ingest.pipeline import Pipeline
         from codequarry.ingest.files import FileOptions
 
+        include_generated = include_generated or self.settings.include_generated
         return Pipeline(
             self.store,
             self._open_embedder(),
             mirrors=self.settings.data_dir / "mirrors",
             options=FileOptions(
-                max_bytes=self.settings.max_file_bytes,
-                include_generated=self.settings.include_generated if include_generated is None else include_generated,
+                max_bytes=self.settings.max_file_bytes, generated=include_generated, vendored=include_generated
             ),
             processes=self.settings.workers,
         )

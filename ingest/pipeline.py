@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from codequarry.ingest import repos
-from codequarry.ingest.files import FileOptions
+from codequarry.ingest.files import Entry, FileOptions, Tree
 from codequarry.ingest.pool import Recipe, Work
 from codequarry.ingest.prepare import RECIPE, add_vectors
 from codequarry.ports import Embedder, Store
@@ -68,7 +68,7 @@ class Pipeline:
         )
         return [self.publish(tree, tell) for tree in trees]
 
-    def publish(self, tree: repos.Tree, tell: Watch) -> Report:
+    def publish(self, tree: Tree, tell: Watch) -> Report:
         """Makes the store show exactly this tree."""
         started = time.monotonic()
         with self.store.publish(tree.source, wait_s=self.wait_s) as publication:
@@ -79,17 +79,18 @@ class Pipeline:
             show = [
                 Shown(entry.path, entry.blob, entry.modified) for entry in changed if (entry.path, entry.blob) in have
             ]
-            skipped = list(tree.skipped)
             modified = {entry.path for entry in todo if entry.modified}
+            ruled_out: list[Skipped] = []
             for versions, left_out in self._prepared(tree, todo, tell):
                 publication.put(versions)
                 show += [Shown(version.path, version.blob, version.path in modified) for version in versions]
-                skipped += left_out
-            kept = {entry.path for entry in tree.entries} - {path for path, *_ in skipped}
+                ruled_out += left_out
+            skipped = [*tree.skipped, *ruled_out]
+            kept = {entry.path for entry in tree.entries} - {path for path, *_ in ruled_out}
             hide = [path for path in shown if path not in kept]
             tell(Progress("publishing", tree.source, len(todo), len(todo)))
             state = publication.commit(
-                self._state(tree), show=show, hide=hide, skipped=sorted(skipped), hints=tree.hints
+                self._state(tree), show=show, hide=hide, skipped=sorted(skipped), hints=tree.learnt(ruled_out)
             )
         added = sum(1 for path, *_ in show if path not in shown)
         return Report(
@@ -103,10 +104,11 @@ class Pipeline:
             skipped=len(skipped),
             bytes=sum(entry.size for entry in todo),
             seconds=time.monotonic() - started,
+            notes=[tree.note] if tree.note else [],
         )
 
     def _prepared(
-        self, tree: repos.Tree, todo: Sequence[repos.Entry], tell: Watch
+        self, tree: Tree, todo: Sequence[Entry], tell: Watch
     ) -> Iterator[tuple[list[FileVersion], list[Skipped]]]:
         """The files made from these entries, batch by batch, with their vectors; and those whose content rules them out."""
         size = sum(entry.size for entry in todo)
@@ -136,7 +138,7 @@ class Pipeline:
             self.embedder.fingerprint, {chunk.vector_key: chunk.vector for chunk in chunks if chunk.vector_key in new}
         )
 
-    def _state(self, tree: repos.Tree) -> SourceState:
+    def _state(self, tree: Tree) -> SourceState:
         return SourceState(
             source=tree.source,
             commit=tree.commit,
@@ -157,13 +159,13 @@ class Pipeline:
         return not any(state.default and state.indexed_at and state.source != source for state in branches)
 
 
-def _differs(entry: repos.Entry, shown: Shown | None) -> bool:
+def _differs(entry: Entry, shown: Shown | None) -> bool:
     return shown is None or shown.blob != entry.blob or shown.modified != entry.modified
 
 
-def _batches(entries: Iterable[repos.Entry]) -> Iterator[list[repos.Entry]]:
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Entries in batches of about BATCH_BYTES or BATCH_FILES, whichever is reached first."""
-    batch: list[repos.Entry] = []
+    batch: list[Entry] = []
     size = 0
     for entry in entries:
         batch.append(entry)

@@ -21,9 +21,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from codequarry.errors import CodequarryError, Upstream
-from codequarry.ingest.files import FileOptions
-from codequarry.ingest.prepare import Preparer, blob_of
-from codequarry.ingest.repos import Entry, Reader
+from codequarry.ingest.files import Entry, FileOptions, Reader
+from codequarry.ingest.prepare import Preparer
 from codequarry.types import FileVersion, Skipped
 
 Prepared = list[FileVersion | Skipped]
@@ -105,8 +104,7 @@ class _Local:
             if data is None:
                 lost.append(Skipped(entry.path, "unreadable", "gone or changed while it was read"))
             else:
-                # What was read is what is stored: a file on disk may have changed since it was listed.
-                items.append((entry.path, blob_of(data, entry.blob), data))
+                items.append((entry.path, entry.blob, data))
         return self.preparer.prepare(items) + lost
 
 

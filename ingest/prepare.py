@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha1, sha256
 
 from codequarry import text
 from codequarry.ingest import chunks, files, languages
@@ -83,9 +82,3 @@ def add_vectors(embedder: Embedder, versions: Sequence[FileVersion]) -> None:
     vectors = embedder.embed([embedded_text(version, chunk) for version, chunk in waiting])
     for row, (_, chunk) in enumerate(waiting):
         chunk.vector = vectors[row * embedder.dim : (row + 1) * embedder.dim]
-
-
-def blob_of(data: bytes, like: str) -> str:
-    """Git's object id of a file's bytes, by the hash that made `like` (an id of 40 or 64 hex digits)."""
-    hasher = sha256 if len(like) == 64 else sha1
-    return hasher(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
