@@ -199,8 +199,8 @@ class CodeSearch:
         return self._embedder
 
     def _pipeline(self, *, include_generated: bool = False) -> Pipeline:
-        from codequarry.ingest.pipeline import Pipeline
         from codequarry.ingest.files import FileOptions
+        from codequarry.ingest.pipeline import Pipeline
 
         include_generated = include_generated or self.settings.include_generated
         return Pipeline(
