@@ -1,0 +1,423 @@
+"""The grammars: one row each, which of its node types matter, and what is read from them. Loaded when first needed.
+
+A new language is a row here and one in `ingest.languages`. Rules are written for the types of nodes:
+
+- LOOK: a list of things of equal rank (a body, a namespace); what stands in it is looked at, and it may be cut between them.
+- WRAP: something around one thing (`export …`, a decorator with its function); looked into, not cut.
+- LEAD: what stands before a thing and belongs to it (comments, attributes).
+- NAMES(rule): it defines names. Where the rule says so, names are also looked for inside.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tree_sitter import Language as TreeSitterLanguage
+
+from codequarry.ingest import naming as n
+
+
+class Rule(NamedTuple):
+    """What to do with a node of a type. `names` before the rest; a node without names is treated as the rest says."""
+
+    names: n.NameRule | None = None
+    look: bool = False
+    wrap: bool = False
+    lead: bool = False
+
+
+LOOK = Rule(look=True)
+WRAP = Rule(wrap=True)
+LEAD = Rule(lead=True)
+NAMES = Rule
+
+_COMMENT = {"comment": LEAD}
+_COMMENTS = {"line_comment": LEAD, "block_comment": LEAD}
+
+
+def _bodies(*types: str) -> dict[str, Rule]:
+    return dict.fromkeys(types, LOOK)
+
+
+def _wraps(*types: str) -> dict[str, Rule]:
+    return dict.fromkeys(types, WRAP)
+
+
+_PYTHON = {
+    **_COMMENT,
+    **_bodies(
+        "block", "if_statement", "elif_clause", "else_clause", "try_statement", "except_clause", "finally_clause"
+    ),
+    **_bodies("with_statement"),
+    **_wraps("decorated_definition", "expression_statement"),
+    "decorator": LEAD,
+    "function_definition": NAMES(n.by_field("function")),
+    "class_definition": NAMES(n.by_field("class", "method")),
+    "assignment": NAMES(n.python_assignment),
+    "type_alias_statement": NAMES(n.by_child("type", "type")),
+}
+
+_GO = {
+    **_COMMENT,
+    **_bodies("type_declaration", "const_declaration", "var_declaration", "var_spec_list", "interface_type"),
+    "function_declaration": NAMES(n.by_field("function")),
+    "method_declaration": NAMES(n.go_method),
+    "type_spec": NAMES(n.go_type),
+    "type_alias": NAMES(n.by_field("type")),
+    "method_elem": NAMES(n.by_field("method")),
+    "const_spec": NAMES(n.all_of("constant")),
+    "var_spec": NAMES(n.all_of("variable")),
+}
+
+_RUST = {
+    **_COMMENTS,
+    **_bodies("declaration_list", "enum_variant_list", "foreign_mod_item"),
+    "attribute_item": LEAD,
+    "function_item": NAMES(n.by_field("function")),
+    "function_signature_item": NAMES(n.by_field("function")),
+    "struct_item": NAMES(n.by_field("struct")),
+    "union_item": NAMES(n.by_field("union")),
+    "enum_item": NAMES(n.by_field("enum", "method")),
+    "enum_variant": NAMES(n.by_field("constant")),
+    "trait_item": NAMES(n.by_field("trait", "method")),
+    "impl_item": NAMES(n.rust_impl),
+    "mod_item": NAMES(n.by_field("module", "function")),
+    "const_item": NAMES(n.by_field("constant")),
+    "static_item": NAMES(n.by_field("variable")),
+    "type_item": NAMES(n.by_field("type")),
+    "associated_type": NAMES(n.by_field("type")),
+    "macro_definition": NAMES(n.by_field("macro")),
+}
+
+_C = {
+    **_COMMENT,
+    **_bodies(
+        "preproc_ifdef", "preproc_if", "preproc_else", "preproc_elif", "preproc_elifdef", "linkage_specification"
+    ),
+    **_bodies("declaration_list", "field_declaration_list", "enumerator_list"),
+    "preproc_def": NAMES(n.c_macro),
+    "preproc_function_def": NAMES(n.c_macro),
+    "function_definition": NAMES(n.c_function, wrap=True),
+    "declaration": NAMES(n.c_declaration),
+    "type_definition": NAMES(n.c_typedef),
+    "struct_specifier": NAMES(n.c_record),
+    "union_specifier": NAMES(n.c_record),
+    "enum_specifier": NAMES(n.c_record),
+    "enumerator": NAMES(n.by_field("constant")),
+}
+
+_CPP = {
+    **_C,
+    **_wraps("template_declaration", "friend_declaration"),
+    "access_specifier": LEAD,
+    "attribute_declaration": LEAD,
+    "namespace_definition": NAMES(n.by_field("module", "function"), look=True),
+    "class_specifier": NAMES(n.c_record),
+    "field_declaration": NAMES(n.c_member),
+    "alias_declaration": NAMES(n.by_field("type")),
+    "concept_definition": NAMES(n.by_field("type")),
+}
+
+_CSHARP = {
+    **_COMMENT,
+    **_bodies("declaration_list", "enum_member_declaration_list", "preproc_if", "preproc_else", "preproc_elif"),
+    **_wraps("global_statement"),
+    "namespace_declaration": NAMES(n.by_field("module", "function")),
+    "file_scoped_namespace_declaration": NAMES(n.by_field("module", "function")),
+    "class_declaration": NAMES(n.by_field("class", "method")),
+    "record_declaration": NAMES(n.by_field("class", "method")),
+    "struct_declaration": NAMES(n.by_field("struct", "method")),
+    "interface_declaration": NAMES(n.by_field("interface", "method")),
+    "enum_declaration": NAMES(n.by_field("enum", "method")),
+    "enum_member_declaration": NAMES(n.by_field("constant")),
+    "delegate_declaration": NAMES(n.by_field("type")),
+    "method_declaration": NAMES(n.by_field("function")),
+    "local_function_statement": NAMES(n.by_field("function")),
+    "constructor_declaration": NAMES(n.by_field("function")),
+    "destructor_declaration": NAMES(n.by_field("function")),
+    "operator_declaration": NAMES(n.csharp_operator),
+    "conversion_operator_declaration": NAMES(n.csharp_operator),
+    "property_declaration": NAMES(n.by_field("field")),
+    "event_declaration": NAMES(n.by_field("field")),
+    "field_declaration": NAMES(n.csharp_fields),
+    "event_field_declaration": NAMES(n.csharp_fields),
+}
+
+_JAVA = {
+    **_COMMENTS,
+    **_bodies("class_body", "interface_body", "enum_body", "enum_body_declarations", "annotation_type_body"),
+    "class_declaration": NAMES(n.by_field("class", "method")),
+    "record_declaration": NAMES(n.by_field("class", "method")),
+    "interface_declaration": NAMES(n.by_field("interface", "method")),
+    "annotation_type_declaration": NAMES(n.by_field("interface", "method")),
+    "annotation_type_element_declaration": NAMES(n.by_field("function")),
+    "enum_declaration": NAMES(n.by_field("enum", "method")),
+    "enum_constant": NAMES(n.by_field("constant", "method")),
+    "method_declaration": NAMES(n.by_field("function")),
+    "constructor_declaration": NAMES(n.by_field("function")),
+    "compact_constructor_declaration": NAMES(n.by_field("function")),
+    "field_declaration": NAMES(n.declarators("field")),
+    "constant_declaration": NAMES(n.declarators("constant")),
+}
+
+_JAVASCRIPT = {
+    **_COMMENT,
+    **_bodies("class_body", "statement_block", "object"),
+    **_wraps("export_statement", "expression_statement", "lexical_declaration", "variable_declaration"),
+    **_wraps("arguments", "arrow_function", "function_expression"),
+    "decorator": LEAD,
+    "function_declaration": NAMES(n.by_field("function")),
+    "generator_function_declaration": NAMES(n.by_field("function")),
+    "class_declaration": NAMES(n.by_field("class", "method")),
+    "class": NAMES(n.by_field("class", "method"), wrap=True),
+    "method_definition": NAMES(n.by_field("function")),
+    "field_definition": NAMES(n.js_member),
+    "variable_declarator": NAMES(n.js_variable),
+    "assignment_expression": NAMES(n.js_assignment),
+    "pair": NAMES(n.js_pair),
+    "call_expression": NAMES(n.js_call),
+}
+
+_TYPESCRIPT = {
+    **{kind: rule for kind, rule in _JAVASCRIPT.items() if kind != "field_definition"},
+    **_bodies("interface_body", "enum_body"),
+    **_wraps("ambient_declaration"),
+    "abstract_class_declaration": NAMES(n.by_field("class", "method")),
+    "interface_declaration": NAMES(n.by_field("interface", "method")),
+    "type_alias_declaration": NAMES(n.by_field("type")),
+    "enum_declaration": NAMES(n.by_field("enum")),
+    "internal_module": NAMES(n.by_field("module", "function")),
+    "module": NAMES(n.by_field("module", "function")),
+    "function_signature": NAMES(n.by_field("function")),
+    "method_signature": NAMES(n.by_field("function")),
+    "abstract_method_signature": NAMES(n.by_field("function")),
+    "property_signature": NAMES(n.by_field("field")),
+    "public_field_definition": NAMES(n.js_member),
+}
+
+_RUBY = {
+    **_COMMENT,
+    **_bodies("body_statement", "begin", "then", "if", "unless", "else", "block_body"),
+    **_wraps("singleton_class", "do_block", "argument_list", "block"),
+    "class": NAMES(n.by_field("class", "method")),
+    "module": NAMES(n.by_field("module", "method")),
+    "method": NAMES(n.by_field("function")),
+    "singleton_method": NAMES(n.by_field("function")),
+    "assignment": NAMES(n.ruby_constant),
+    "call": NAMES(n.ruby_call, wrap=True),
+}
+
+_PHP = {
+    **_COMMENT,
+    **_bodies("declaration_list", "compound_statement", "enum_declaration_list", "if_statement"),
+    **_wraps("expression_statement"),
+    "namespace_definition": NAMES(n.by_field("module", "function")),
+    "class_declaration": NAMES(n.by_field("class", "method")),
+    "interface_declaration": NAMES(n.by_field("interface", "method")),
+    "trait_declaration": NAMES(n.by_field("trait", "method")),
+    "enum_declaration": NAMES(n.by_field("enum", "method")),
+    "enum_case": NAMES(n.by_field("constant")),
+    "method_declaration": NAMES(n.by_field("function")),
+    "function_definition": NAMES(n.by_field("function")),
+    "const_declaration": LOOK,
+    "const_element": NAMES(n.by_child("constant", "name")),
+    "property_declaration": LOOK,
+    "property_element": NAMES(n.by_field("field")),
+}
+
+_KOTLIN = {
+    **_COMMENTS,
+    **_bodies("class_body", "enum_class_body"),
+    "class_declaration": NAMES(n.kotlin_class),
+    "object_declaration": NAMES(n.by_field("object", "method")),
+    "companion_object": NAMES(n.fixed("companion", "", "method")),
+    "function_declaration": NAMES(n.kotlin_function),
+    "secondary_constructor": NAMES(n.fixed("constructor", "function")),
+    "property_declaration": NAMES(n.kotlin_property),
+    "type_alias": NAMES(n.by_field("type", field="type")),
+    "enum_entry": NAMES(n.by_child("constant", "identifier", "method")),
+}
+
+_SCALA = {
+    **_COMMENT,
+    "block_comment": LEAD,
+    **_bodies("template_body", "enum_body", "with_template_body", "package_clause"),
+    **_wraps("enum_case_definitions", "extension_definition"),
+    "annotation": LEAD,
+    "class_definition": NAMES(n.by_field("class", "method")),
+    "trait_definition": NAMES(n.by_field("trait", "method")),
+    "object_definition": NAMES(n.by_field("object", "method")),
+    "package_object": NAMES(n.by_field("object", "method")),
+    "enum_definition": NAMES(n.by_field("enum", "method")),
+    "simple_enum_case": NAMES(n.by_field("constant")),
+    "full_enum_case": NAMES(n.by_field("constant")),
+    "given_definition": NAMES(n.by_field("object", "method")),
+    "function_definition": NAMES(n.by_field("function")),
+    "function_declaration": NAMES(n.by_field("function")),
+    "type_definition": NAMES(n.by_field("type")),
+    "val_definition": NAMES(n.by_field("variable", field="pattern")),
+    "var_definition": NAMES(n.by_field("variable", field="pattern")),
+    "val_declaration": NAMES(n.by_field("variable")),
+    "var_declaration": NAMES(n.by_field("variable")),
+}
+
+_SWIFT = {
+    **_COMMENT,
+    "multiline_comment": LEAD,
+    **_bodies("class_body", "enum_class_body", "protocol_body"),
+    "class_declaration": NAMES(n.swift_type),
+    "protocol_declaration": NAMES(n.by_field("interface", "method")),
+    "function_declaration": NAMES(n.by_field("function")),
+    "protocol_function_declaration": NAMES(n.by_field("function")),
+    "init_declaration": NAMES(n.fixed("init", "function")),
+    "deinit_declaration": NAMES(n.fixed("deinit", "function")),
+    "subscript_declaration": NAMES(n.fixed("subscript", "function")),
+    "property_declaration": NAMES(n.swift_property),
+    "protocol_property_declaration": NAMES(n.swift_property),
+    "typealias_declaration": NAMES(n.by_field("type")),
+    "associatedtype_declaration": NAMES(n.by_field("type")),
+    "macro_declaration": NAMES(n.by_child("macro", "simple_identifier")),
+    "enum_entry": NAMES(n.all_of("constant")),
+}
+
+_BASH = {
+    **_COMMENT,
+    **_bodies("if_statement", "else_clause", "elif_clause"),
+    **_wraps("declaration_command"),
+    "function_definition": NAMES(n.by_field("function")),
+    "variable_assignment": NAMES(n.bash_assignment),
+}
+
+_LUA = {
+    **_COMMENT,
+    **_bodies("table_constructor"),
+    **_wraps("variable_declaration", "expression_list", "return_statement"),
+    "function_declaration": NAMES(n.lua_function),
+    "assignment_statement": NAMES(n.lua_assignment),
+    "field": NAMES(n.lua_field),
+}
+
+_ELIXIR = {
+    **_COMMENT,
+    **_bodies("do_block"),
+    "unary_operator": Rule(n.elixir_attribute, lead=True),
+    "call": NAMES(n.elixir_call),
+}
+
+_HASKELL = {
+    **_COMMENT,
+    **_bodies("declarations", "imports", "class_declarations", "instance_declarations"),
+    **_wraps("data_constructors"),
+    "haddock": LEAD,
+    "pragma": LEAD,
+    "data_type": NAMES(n.by_field("type", "function")),
+    "newtype": NAMES(n.by_field("type")),
+    "type_synomym": NAMES(n.by_field("type")),
+    "type_family": NAMES(n.by_field("type")),
+    "data_constructor": NAMES(n.haskell_constructor),
+    "class": NAMES(n.by_field("class", "function")),
+    "instance": NAMES(n.haskell_instance),
+    "signature": NAMES(n.haskell_function),
+    "function": NAMES(n.haskell_function),
+    "bind": NAMES(n.haskell_function),
+}
+
+_ZIG = {
+    **_COMMENT,
+    **_bodies("block", "struct_declaration", "enum_declaration", "union_declaration", "opaque_declaration"),
+    **_wraps("expression_statement", "return_expression"),
+    "variable_declaration": NAMES(n.zig_variable),
+    "function_declaration": NAMES(n.zig_function),
+    "test_declaration": NAMES(n.zig_test),
+}
+
+_SQL = {
+    **_COMMENT,
+    "marginalia": LEAD,
+    **_wraps("statement"),
+    "create_table": NAMES(n.sql_object("table")),
+    "create_view": NAMES(n.sql_object("view")),
+    "create_materialized_view": NAMES(n.sql_object("view")),
+    "create_function": NAMES(n.sql_object("function")),
+    "create_procedure": NAMES(n.sql_object("function")),
+    "create_trigger": NAMES(n.sql_object("trigger")),
+    "create_type": NAMES(n.sql_object("type")),
+    "create_index": NAMES(n.by_field("index", field="column")),
+    "create_schema": NAMES(n.by_child("schema", "identifier")),
+    "create_sequence": NAMES(n.sql_object("sequence")),
+}
+
+_HCL = {
+    **_COMMENT,
+    **_bodies("body"),
+    "block": NAMES(n.hcl_block),
+    "attribute": NAMES(n.by_child("key", "identifier")),
+}
+
+
+class Row(NamedTuple):
+    """Where a grammar comes from, and its rules."""
+
+    module: str
+    function: str
+    rules: Mapping[str, Rule]
+
+
+ROWS: dict[str, Row] = {
+    "bash": Row("tree_sitter_bash", "language", _BASH),
+    "c": Row("tree_sitter_c", "language", _C),
+    "cpp": Row("tree_sitter_cpp", "language", _CPP),
+    "csharp": Row("tree_sitter_c_sharp", "language", _CSHARP),
+    "elixir": Row("tree_sitter_elixir", "language", _ELIXIR),
+    "go": Row("tree_sitter_go", "language", _GO),
+    "haskell": Row("tree_sitter_haskell", "language", _HASKELL),
+    "hcl": Row("tree_sitter_hcl", "language", _HCL),
+    "java": Row("tree_sitter_java", "language", _JAVA),
+    "javascript": Row("tree_sitter_javascript", "language", _JAVASCRIPT),
+    "kotlin": Row("tree_sitter_kotlin", "language", _KOTLIN),
+    "lua": Row("tree_sitter_lua", "language", _LUA),
+    "php": Row("tree_sitter_php", "language_php", _PHP),
+    "python": Row("tree_sitter_python", "language", _PYTHON),
+    "ruby": Row("tree_sitter_ruby", "language", _RUBY),
+    "rust": Row("tree_sitter_rust", "language", _RUST),
+    "scala": Row("tree_sitter_scala", "language", _SCALA),
+    "sql": Row("tree_sitter_sql", "language", _SQL),
+    "swift": Row("tree_sitter_swift", "language", _SWIFT),
+    "tsx": Row("tree_sitter_typescript", "language_tsx", _TYPESCRIPT),
+    "typescript": Row("tree_sitter_typescript", "language_typescript", _TYPESCRIPT),
+    "zig": Row("tree_sitter_zig", "language", _ZIG),
+}
+"""Every grammar by its name."""
+
+
+class Grammar(NamedTuple):
+    """A loaded grammar. Keys are the numbers that the grammar gives to types of nodes."""
+
+    language: TreeSitterLanguage
+    rules: dict[int, Rule]
+    named: frozenset[int]  # types that are no punctuation
+
+
+ERROR = 0xFFFF
+"""The number of the nodes that a parser makes of what it cannot parse, in every grammar."""
+
+
+@functools.cache
+def load(name: str) -> Grammar:
+    """The grammar of that name, once a process.
+
+    Raises:
+        ImportError: its wheel is not installed.
+    """
+    row = ROWS[name]
+    language = TreeSitterLanguage(getattr(importlib.import_module(row.module), row.function)())
+    numbers = range(language.node_kind_count)
+    named = frozenset(number for number in numbers if language.node_kind_is_named(number))
+    rules = {
+        number: row.rules[kind] for number in named if (kind := language.node_kind_for_id(number) or "") in row.rules
+    }
+    rules[ERROR] = LOOK
+    return Grammar(language, rules, named | {ERROR})

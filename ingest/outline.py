@@ -1,0 +1,121 @@
+"""What every way of reading a file comes to: where it may be cut, and what it defines. Lines here are rows, counted from 0."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+MAX_LINES = 50
+MAX_CHARS = 4000
+"""The size of a chunk, unless it is a single longer line. Characters count the line ends between its lines."""
+
+
+class Break(NamedTuple):
+    """That the file may be cut before `row`.
+
+    `level` says how bad that is: 0 between the things a file consists of, 1 between the members of one of them, and so on
+    inwards. `until` is the last row of what is cut in two, the file's last row at level 0.
+    """
+
+    row: int
+    level: int
+    until: int
+
+
+class Definition(NamedTuple):
+    """Something with a name that stands on the rows `first`..`last`, its comments included.
+
+    `scope` is the index of the enclosing definition in the outline, -1 at the top. An empty `kind`: it is part of
+    breadcrumbs, not a symbol. `owner` names an enclosing thing that stands elsewhere (a method's receiver).
+    """
+
+    name: str
+    kind: str
+    row: int  # of the name
+    first: int
+    last: int
+    scope: int
+    owner: str = ""
+    signature: tuple[int, int] = (0, 0)  # bytes of the text between the name and the body
+
+
+class Outline(NamedTuple):
+    """The breaks of a file, in any order, and its definitions, an enclosing one before those it encloses."""
+
+    breaks: list[Break]
+    definitions: list[Definition]
+
+
+class Lines(NamedTuple):
+    """The lines of a text: only a line feed ends one, as in git. `offsets[row]` is where a row begins, in characters."""
+
+    rows: list[str]
+    offsets: list[int]  # one more than rows
+
+    def exceed(self, first: int, last: int) -> bool:
+        """Whether the rows `first`..`last` are too much for one chunk."""
+        return last - first >= MAX_LINES or self.offsets[last + 1] - self.offsets[first] > MAX_CHARS + 1
+
+
+def blank(line: str) -> bool:
+    """Whether a line shows nothing."""
+    return not line or line.isspace()
+
+
+# A line that goes on with, or closes, what stands before it.
+_CONTINUES = re.compile(
+    r"\s*(?:[})\]]|(?:end|else|elif|elsif|elseif|catch|except|finally|then|do|done|fi|esac|and|or)\b|[.,|&+?:=])"
+)
+
+
+def breaks_by_lines(lines: Lines, first: int, last: int, level: int) -> list[Break]:
+    """Breaks inside the rows `first`..`last`, from what every text shows: empty lines and indentation. `level`: of the best."""
+    breaks = []
+    after_blank = False
+    for row in range(first, last + 1):
+        line = lines.rows[row]
+        bare = line.lstrip(" \t")
+        if not bare or bare.isspace():
+            after_blank = True
+            continue
+        if row > first:
+            indent = 4 * line.count("\t", 0, len(line) - len(bare)) + len(line) - len(bare)
+            deeper = min(indent // 4, 4) if indent else 0
+            if _CONTINUES.match(line):
+                deeper += 3
+            breaks.append(Break(row, level + deeper + (0 if after_blank else 2), last))
+        after_blank = False
+    return breaks
+
+
+_KEYWORDS = {
+    "class": "class", "struct": "struct", "interface": "interface", "protocol": "interface", "trait": "trait", "enum": "enum",
+    "union": "union", "record": "class", "object": "object", "module": "module", "namespace": "module", "package": "module",
+    "func": "function", "function": "function", "fun": "function", "fn": "function", "def": "function", "defp": "function",
+    "sub": "function", "proc": "function", "procedure": "function", "method": "method", "macro": "macro", "type": "type",
+    "contract": "class", "defun": "function", "defn": "function", "defmacro": "macro", "subroutine": "function",
+    "message": "class", "service": "class", "rpc": "method", "mixin": "class", "extension": "", "impl": "",
+}  # fmt: skip
+_BY_KEYWORD = re.compile(
+    r"^[ \t]*\(?(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|override|virtual|inline|sealed|open"
+    r"|data|partial|pub(?:\([\w:]+\))?|unsafe|extern|const|local|declare|recursive|pure|elemental|external|shared|case) +)*"
+    r"(" + "|".join(_KEYWORDS) + r")[ \t]+([^\W\d][\w.:$'!?*-]*)",
+    re.MULTILINE,
+)  # fmt: skip
+
+
+def definitions_by_keyword(text: str, first: int, last: int, scope: int = -1) -> list[Definition]:
+    """Definitions told by a keyword before a name, in languages without grammar and in code that no grammar accepts.
+
+    `text` holds the rows `first`..`last` and nothing else. How far they reach is not known: each is its own line.
+    """
+    found = []
+    row, seen = first, 0
+    for match in _BY_KEYWORD.finditer(text):
+        row += text.count("\n", seen, match.start(2))
+        seen = match.start(2)
+        name = match[2].rstrip(".:-*'")
+        kind = _KEYWORDS[match[1]]
+        if name and kind and row <= last:
+            found.append(Definition(name, kind, row, row, row, scope))
+    return found
