@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from codequarry.errors import SettingsError
 
@@ -18,8 +19,7 @@ FILE = "codequarry.toml"
 PREFIX = "CODEQUARRY_"
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One row of the table. `kind`: text, path, place, url, count, size, flag, list; `default` is given as it would be written."""
 
     name: str
@@ -115,7 +115,7 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """The settings as read: one field for each row of `SETTINGS`. `file` is the codequarry.toml that was read, if any."""
 
@@ -165,10 +165,10 @@ def load(folder: str | Path | None = None, env: Mapping[str, str] | None = None)
     # The nearer answer to "where is the index" wins: a server named in the environment beats a store named in the file.
     if env.get("CODEQUARRY_ELASTICSEARCH_URL") and not env.get("CODEQUARRY_STORE"):
         values.pop("store", None)
-    given = frozenset(values)
+    written_down = frozenset(values)
     if "data_dir" not in values:
         values["data_dir"] = _data_home(env)
-    return Settings(**values, file=file, given=given)  # type: ignore[arg-type]
+    return Settings(**values, file=file, given=written_down)  # type: ignore[arg-type]
 
 
 def _data_home(env: Mapping[str, str]) -> Path:
