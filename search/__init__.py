@@ -1,1 +1,211 @@
-"""Placeholder."""
+"""The read path: a question becomes a query, the store's candidates, ranked files, hits, and a prompt.
+
+`Engine` is the whole of it on one screen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from codequarry.errors import BadInput, ModelMismatch, PathNotFound
+from codequarry.ports import Embedder, Store
+from codequarry.search import empty, retrieve, snippets
+from codequarry.search.query import Query, parse
+from codequarry.search.rank import rank
+from codequarry.search.scope import did_you_mean, near, one_source, resolve, visible
+from codequarry.types import Answer, FileText, Hit, Prompt, Retrieved
+
+__all__ = ["MAX_LIMIT", "Engine", "Query", "parse"]
+
+MAX_LIMIT = 100
+"""The most hits that one answer has; `next_cursor` leads on."""
+
+Some = str | Sequence[str] | None
+"""One value of a filter, or several of which any will do."""
+
+
+class Engine:
+    """Answers questions from a store. Without an embedder it searches by words alone."""
+
+    def __init__(self, store: Store, embedder: Embedder | None = None) -> None:
+        self.store, self.embedder = store, embedder
+        self._is_checked = False
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        cursor: str | None = None,
+        explain: bool = False,
+        plain: bool = False,
+        syntax: bool = False,
+        repo: Some = None,
+        lang: Some = None,
+        path: Some = None,
+        branch: Some = None,
+        kind: Some = None,
+        symbol: Some = None,
+        access: tuple[str, ...] | None = None,
+        off: Collection[str] = (),
+    ) -> Answer:
+        """The files that answer a query, the best first; `docs/query.md` is its language.
+
+        `repo` to `symbol` are filters as in the query, and hold beside it. `cursor` is the `next_cursor` of the answer before.
+        `explain` fills `why`; `off` leaves out signals of the ranking; `access` are the caller's groups (None: sees all).
+
+        Raises:
+            QuerySyntax: the query cannot be read; the error has the place.
+            BadInput: a limit, cursor or filter that cannot be.
+            ModelMismatch, StoreError: the index cannot be asked.
+        """
+        clock = _Clock()
+        self._check_model()
+        asked = parse(query, plain=plain, syntax=syntax)
+        given = {"repo": repo, "lang": lang, "path": path, "branch": branch, "kind": kind, "symbol": symbol}
+        filters = {name: [value] if isinstance(value, str) else list(value) for name, value in given.items() if value}
+        start = _start(limit, cursor)
+        states = visible(self.store.sources(), access)
+        resolved = resolve(asked, states, filters, access)
+        clock.lap("query")
+        sent = retrieve.ask(asked, resolved, self.embedder)
+        clock.lap("embed")
+        retrieved, groups = self._groups(sent, start + limit, off, clock)
+        page = groups[start : start + limit]
+        hits = snippets.hits(page, sent.question, resolved.scope.patterns, self.store, explain=explain)
+        clock.lap("snippets")
+        notes = [*asked.notes, *resolved.notes, *resolved.dead, *sent.notes, *retrieved.notes]
+        notes += empty.building(resolved.states)
+        if not groups:
+            notes += empty.reasons(self.store, states, resolved, sent.request, asked.question)
+        elif sent.by_words and not any(group.ranked.best.bm25 for group in groups):
+            notes += empty.unknown_words(self.store, asked.question, resolved.scope)
+        return Answer(
+            query=query,
+            hits=hits,
+            notes=list(dict.fromkeys(notes)),
+            total=max(retrieved.total, len(groups)),
+            next_cursor=str(start + limit) if len(groups) > start + limit else None,
+            took_ms=clock.total_ms,
+            times_ms={**clock.laps_ms, **{f"store.{leg}": ms for leg, ms in retrieved.times_ms.items()}},
+        )
+
+    def _groups(
+        self, sent: retrieve.Asked, needed: int, off: Collection[str], clock: _Clock
+    ) -> tuple[Retrieved, list[snippets.Group]]:
+        """The candidates, and all files made from them in order; more matches are asked for where so many files need them."""
+        if sent.request.scope.sources == ():
+            return Retrieved(), []
+        retrieved = self.store.retrieve(sent.request)
+        clock.lap("retrieve")
+        tiers = [retrieved.candidates]
+        groups = snippets.grouped(rank(sent.question, tiers[0], sent.request.weights, off=off))
+        clock.lap("rank")
+        if len(tiers[0]) >= sent.request.matches and len(groups) <= needed:
+            # The first matches stay in front, so that the pages of an answer fit together.
+            retrieved = self.store.retrieve(replace(sent.request, matches=retrieve.MORE_MATCHES))
+            first = len(tiers[0])
+            tiers = [retrieved.candidates[:first], retrieved.candidates[first:]]
+            groups = snippets.grouped(
+                ranked for tier in tiers for ranked in rank(sent.question, tier, sent.request.weights, off=off)
+            )
+            clock.lap("retrieve")
+        return retrieved, groups
+
+    def read(
+        self, repo: str, path: str, branch: str | None = None, start: int | None = None, end: int | None = None
+    ) -> FileText:
+        """A file as the index has it, or its lines `start` to `end`, both included.
+
+        Raises:
+            RepositoryNotFound: no repository, or more than one, has this name, with what comes near.
+            PathNotFound: it has no such file, with the paths that come near.
+        """
+        state = one_source(repo, branch, self.store.sources())
+        try:
+            file = self.store.read_file(state.source, path)
+        except PathNotFound as error:
+            paths = self.store.paths(state.source)
+            close = [known for known in paths if known.endswith("/" + path)][:3] or _paths_near(path, paths)
+            raise PathNotFound(f"{state.source} has no file {path}{did_you_mean(close)}", hint=error.hint) from error
+        if start is not None or end is not None:
+            lines = file.text.split("\n")
+            first, last = max(start or 1, 1), min(end or len(lines), len(lines))
+            if first > last:
+                raise BadInput(f"{path} has no lines {first} to {end or 'the end'}: it has {len(lines)}.")
+            file = replace(file, text="\n".join(lines[first - 1 : last]))
+        return file
+
+    def whole_file(self, hit: Hit) -> str | None:
+        """The text of the file that a hit is from, None where no source shows that version any more."""
+        for state in self.store.sources():
+            if state.source.repo == hit.repo:
+                try:
+                    file = self.store.read_file(state.source, hit.path)
+                except PathNotFound:
+                    continue
+                if file.blob == hit.blob:
+                    return file.text
+        return None
+
+    def prompt(self, question: str, budget: int = 4000, format: str = "markdown", **options: Any) -> Prompt:
+        """A context of at most `budget` tokens for a language model; `options` are those of `PromptBuilder.build`."""
+        from codequarry.search.prompt import PromptBuilder
+
+        return PromptBuilder(self, budget=budget, format=format).build(question, **options)
+
+    def _check_model(self) -> None:
+        """A question embedded by another model than the index's would be answered with nonsense.
+
+        Raises:
+            ModelMismatch: with the name of the model to use.
+        """
+        if self._is_checked or self.embedder is None:
+            return
+        if known := self.store.model():
+            name, fingerprint, _ = known
+            if fingerprint != self.embedder.fingerprint:
+                raise ModelMismatch(
+                    f"The index was built with the model {name}, the question would be embedded with {self.embedder.name}.",
+                    hint=f"Ask with the model {name}, or index again with {self.embedder.name}.",
+                )
+            self._is_checked = True
+
+
+def _paths_near(path: str, paths: Sequence[str]) -> list[str]:
+    """Paths whose file is named nearly so; comparing whole paths would cost seconds in a large repository."""
+    by_name: dict[str, str] = {}
+    for known in paths:
+        by_name.setdefault(known.rsplit("/", 1)[-1], known)
+    return [by_name[name] for name in near(path.rsplit("/", 1)[-1], by_name)]
+
+
+class _Clock:
+    """Milliseconds by step; a step that comes again adds up."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.perf_counter()
+        self.laps_ms: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps_ms[name] = self.laps_ms.get(name, 0.0) + 1000 * (now - self._last)
+        self._last = now
+
+    @property
+    def total_ms(self) -> float:
+        return 1000 * (time.perf_counter() - self._began)
+
+
+def _start(limit: int, cursor: str | None) -> int:
+    """How many hits come before the page."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadInput(f"The limit is {limit}; it can be 1 to {MAX_LIMIT}.", hint="Follow next_cursor for more.")
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 6):
+        raise BadInput(f"{cursor[:40]!r} is no cursor.", hint="Use the next_cursor of an answer as it is.")
+    return int(cursor)

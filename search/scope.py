@@ -7,64 +7,14 @@ after it nothing is guessed. A filter that nothing satisfies leaves an empty sco
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codequarry.errors import BadInput, RepositoryNotFound
+from codequarry.search import aliases
 from codequarry.search.query import FILTERS, Query
 from codequarry.text import glob_regex, question_terms
 from codequarry.types import Scope, Source, SourceState
-
-# What people write for a language, beside its own name, for the names of `ingest.languages`.
-LANGUAGE_ALIASES = {
-    "bash": "shell",
-    "c#": "csharp",
-    "c++": "cpp",
-    "c-sharp": "csharp",
-    "cc": "cpp",
-    "cs": "csharp",
-    "cxx": "cpp",
-    "docker": "dockerfile",
-    "ex": "elixir",
-    "exs": "elixir",
-    "golang": "go",
-    "h": "c",
-    "hpp": "cpp",
-    "hs": "haskell",
-    "htm": "html",
-    "js": "javascript",
-    "jsx": "javascript",
-    "kt": "kotlin",
-    "make": "makefile",
-    "md": "markdown",
-    "mjs": "javascript",
-    "node": "javascript",
-    "objc": "objective-c",
-    "pl": "perl",
-    "proto": "protobuf",
-    "ps1": "powershell",
-    "py": "python",
-    "python3": "python",
-    "rb": "ruby",
-    "rs": "rust",
-    "sh": "shell",
-    "terraform": "hcl",
-    "tf": "hcl",
-    "ts": "typescript",
-    "tsx": "typescript",
-    "yml": "yaml",
-    "zsh": "shell",
-}
-
-KIND_ALIASES = {
-    "conf": "config",
-    "const": "constant",
-    "doc": "docs",
-    "fn": "function",
-    "func": "function",
-    "def": "function",
-    "var": "variable",
-}
 
 _GLOB = re.compile(r"[*?\[{]")
 _ADDRESS = re.compile(r"^(?:[a-z][a-z+.-]*://)?(?:[^@/\s]+@)?([^:/\s]+\.[^:/\s]+|localhost)(?::\d+/|[:/])(?=.)")
@@ -105,14 +55,14 @@ def resolve(
     sources = _sources(query, states, given, found)
     found.scope = Scope(
         sources=None if sources is None else tuple(sources),
-        languages=_both(query, given, "lang", language_name),
+        languages=_languages(query, given),
         paths=_either(query, given, "path"),
-        kinds=tuple(map(_kind_name, _either(query, given, "kind"))),
+        kinds=tuple(map(aliases.kind, _either(query, given, "kind"))),
         symbols=_either(query, given, "symbol"),
         patterns=query.patterns(),
-        not_languages=tuple(map(language_name, query.values("lang", negated=True))),
+        not_languages=_names(query.values("lang", negated=True)),
         not_paths=query.values("path", negated=True),
-        not_kinds=tuple(map(_kind_name, query.values("kind", negated=True))),
+        not_kinds=tuple(map(aliases.kind, query.values("kind", negated=True))),
         not_symbols=query.values("symbol", negated=True),
         not_patterns=query.patterns(negated=True),
         not_terms=_not_terms(query),
@@ -121,20 +71,9 @@ def resolve(
     for glob in (*found.scope.paths, *found.scope.not_paths):
         _check_glob(glob)
     if query.values("lang") and given.get("lang") and not found.scope.languages:
-        found.dead.append("the query and the caller ask for different languages")
+        found.dead.append("The query and the caller ask for different languages.")
         found.scope = Scope(sources=(), access=access)
     return found
-
-
-def language_name(written: str) -> str:
-    """The index's name of a language, from what people write for it."""
-    low = written.strip().lower()
-    return LANGUAGE_ALIASES.get(low, low)
-
-
-def _kind_name(written: str) -> str:
-    low = written.strip().lower()
-    return KIND_ALIASES.get(low, low)
 
 
 def _not_terms(query: Query) -> tuple[str, ...]:
@@ -154,15 +93,16 @@ def _either(query: Query, given: Mapping[str, Sequence[str]], name: str) -> tupl
     return asked or outside
 
 
-def _both(
-    query: Query, given: Mapping[str, Sequence[str]], name: str, as_written: Callable[[str], str]
-) -> tuple[str, ...]:
-    """The values of a filter of which a chunk has only one, so that two halves can be cut with each other."""
-    asked = tuple(dict.fromkeys(map(as_written, query.values(name))))
-    outside = tuple(dict.fromkeys(map(as_written, given.get(name, ()))))
+def _languages(query: Query, given: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The languages to look at; a file has only one, so what is asked in the query and outside it can be cut."""
+    asked, outside = _names(query.values("lang")), _names(given.get("lang", ()))
     if asked and outside:
-        return tuple(value for value in asked if value in outside)
+        return tuple(name for name in asked if name in outside)
     return asked or outside
+
+
+def _names(written: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for value in written for name in aliases.languages(value)))
 
 
 def _check_glob(glob: str) -> None:
@@ -212,7 +152,9 @@ def _in_repositories(
         folders = [state for state in chosen if _is_folder(value, state)]
         matching = set() if folders else match_repositories(value, repos)
         if not folders and not matching:
-            found.dead.append(f"no repository matches repo:{value}{did_you_mean(near_repositories(value, repos))}")
+            found.dead.append(
+                f"No repository matches repo:{value}{did_you_mean(near_repositories(value, repos)) or '.'}"
+            )
         if len(matching) > 1 and not _GLOB.search(value):
             found.notes.append(f"repo:{value} stands for {len(matching)} repositories: {_listed(sorted(matching))}")
         kept += folders or [state for state in chosen if state.source.repo in matching]
@@ -265,8 +207,8 @@ def _on_branches(values: Sequence[str], chosen: list[SourceState], found: Resolv
         ]
         if chosen and not by_name and not heads:
             known = {state.head if state.source.folder else state.source.branch for state in chosen}
-            near = _near(value, known) or sorted(known)[:5]
-            found.dead.append(f"no branch matches branch:{value}{did_you_mean(near)}")
+            close = near(value, known) or sorted(known)[:5]
+            found.dead.append(f"No branch matches branch:{value}{did_you_mean(close) or '.'}")
         kept += [*by_name, *heads]
     return list({state.source: state for state in kept}.values())
 
@@ -312,20 +254,21 @@ def near_repositories(value: str, repos: Iterable[str]) -> list[str]:
     for repo in known:
         by_name.setdefault(repo.rsplit("/", 1)[-1].lower(), []).append(repo)
     last = value.rstrip("/").rsplit("/", 1)[-1].lower()
-    near = [repo for name in _near(last, by_name) for repo in by_name[name]] or _near(value, known)
+    close = [repo for name in near(last, by_name) for repo in by_name[name]] or near(value, known)
     inside = [repo for repo in known if last and last in repo.lower()]
-    return list(dict.fromkeys([*near, *inside]))[:3]
+    return list(dict.fromkeys([*close, *inside]))[:3]
 
 
-def _near(value: str, known: Iterable[str]) -> list[str]:
+def near(value: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the known names that come near to a value, the nearest first."""
     from difflib import get_close_matches
 
     return get_close_matches(value, list(known), n=3, cutoff=0.6)
 
 
-def did_you_mean(near: Sequence[str]) -> str:
+def did_you_mean(close: Sequence[str]) -> str:
     """A clause that offers these, empty when there are none."""
-    return f"; did you mean {_listed(near, 'or')}?" if near else ""
+    return f"; did you mean {_listed(close, 'or')}?" if close else ""
 
 
 def _listed(values: Sequence[str], word: str = "and", limit: int = 5) -> str:

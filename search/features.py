@@ -1,0 +1,212 @@
+"""What can be read off a question, a path and a candidate, without the text of any file: the raw material of `rank`.
+
+Everything here is a rule about how people write and lay out code. No rule knows a repository, a file or a question by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from codequarry.search.query import Query
+from codequarry.text import parts, terms
+from codequarry.types import Candidate, Symbol
+
+# Roles of a file beside plain source code. `generated`, `vendored` and `build` also come as marks from ingest.
+TEST, EXAMPLE, BENCH, VENDORED, GENERATED, BUILD, DOCS, CONFIG, DECLARATION = (
+    "test",
+    "example",
+    "benchmark",
+    "vendored",
+    "generated",
+    "build",
+    "docs",
+    "config",
+    "declaration",
+)
+
+_FOLDERS = {
+    TEST: "test tests testing testdata test-data __tests__ __mocks__ spec specs fixtures fixture e2e it integrationtest "
+    "integration-tests integration_tests unittest unittests androidtest commontest jvmtest jstest testlib mocks mock",
+    EXAMPLE: "example examples sample samples demo demos tutorial tutorials playground docs_src snippets",
+    BENCH: "bench benches benchmark benchmarks",
+    VENDORED: "vendor vendored third_party third-party thirdparty node_modules bower_components _vendor",
+    GENERATED: "generated __generated__ gen-src",
+    BUILD: "dist single_include amalgamated",
+    DOCS: "docs doc documentation",
+}
+_FOLDER_ROLE = {name: role for role, names in _FOLDERS.items() for name in names.split()}
+
+# How the test of a file is named, by language; `stem` is the file's name up to its last dot. A prefix `test_` is a test in
+# Python and C, and in a shell library a file of functions for tests: hence no rule for all languages.
+_JVM_TEST = r".*(Test|Tests|TestCase|Spec|Suite|IT|ITCase)|Test[A-Z]\w*"
+_C_TEST = r"(unit)?tests?|tests?[-_].*|.*[-_.](unit)?tests?"
+_TEST_STEM = {
+    "python": r"test_.*|.*_tests?|tests?|conftest",
+    "go": r".*_test",
+    "javascript": r".*\.(test|tests|spec|cy|e2e|stories|bench)|.*[-_](test|spec)|tests?",
+    "typescript": r".*\.(test|tests|spec|cy|e2e|stories|bench|test-d)|.*[-_](test|spec)|tests?",
+    "java": _JVM_TEST,
+    "kotlin": _JVM_TEST,
+    "scala": _JVM_TEST,
+    "csharp": r".*(Test|Tests|Fixture)",
+    "php": r".*Test",
+    "swift": r".*(Test|Tests)",
+    "ruby": r".*_(spec|test)|test_.*|spec_helper|test_helper",
+    "rust": r"tests?|.*_tests?",
+    "elixir": r".*_test|test_helper",
+    "haskell": r".*(Spec|Test|Tests)",
+    "lua": r".*_(spec|test)|test_.*",
+    "c": _C_TEST,
+    "cpp": _C_TEST,
+    "tsx": r".*\.(test|tests|spec|stories)|.*[-_](test|spec)|tests?",
+    "zig": r"tests?|.*_tests?",
+    "bash": r"test-.*|.*_test",
+}
+_TEST_STEM_REGEX = {language: re.compile(rule) for language, rule in _TEST_STEM.items()}
+_TEST_ENDINGS = (".bats", ".feature", ".snap")
+# A C# or Swift project for tests is a folder of its own; Gradle and Maven have `src/fooTest`.
+_TEST_FOLDER = re.compile(
+    r".*[.](Unit|Integration|Functional)?Tests?|.*[a-z](Tests|Test|UnitTests|IntegrationTests)|.*[-_]tests?"
+)
+_GENERATED = re.compile(
+    r".*(\.pb\.(go|cc|h)|_pb2(_grpc)?\.py|\.g\.(dart|cs)|\.min\.(js|css)|[._-]generated\.\w+|\.designer\.cs)$", re.I
+)
+_DECLARATION = re.compile(r".*(\.d\.[cm]?ts|\.pyi)$")
+_HISTORY = re.compile(r"(change(s|log)|history|news|release[-_]?notes|upgrad(e|ing)|migrat(e|ion|ing))\b.*", re.I)
+
+# A question that has one of these words (or a path filter that has) wants files of that role: it is not pushed back then.
+_WANTED = {
+    TEST: "test tests testing tested spec specs mock mocks mocking fixture fixtures e2e unittest testcase assertion assertions",
+    EXAMPLE: "example examples sample samples demo demos tutorial tutorials",
+    BENCH: "bench benchmark benchmarks benchmarking",
+    VENDORED: "vendor vendored third_party",
+    GENERATED: "generated",
+    BUILD: "dist bundle bundled",
+    DOCS: "docs doc documentation documented readme changelog guide markdown",
+    CONFIG: "config configuration yaml toml json ci workflow workflows pipeline",
+    DECLARATION: "declaration declarations typings",
+}
+_WANTED_ROLE = {word: role for role, words in _WANTED.items() for word in words.split()}
+
+TYPE_KINDS = frozenset("class struct interface enum trait type module protocol record object union namespace".split())
+FUNCTION_KINDS = frozenset("function method macro constructor".split())
+
+_IDENTIFIER = re.compile(r"[\w$]+(?:(?:::|\.|#|->)[\w$!?]+)*[!?]?(?:\(\))?")
+
+
+@lru_cache(maxsize=20_000)
+def roles(path: str, language: str, kind: str, marks: tuple[str, ...]) -> frozenset[str]:
+    """The roles of a file, by its marks, its folders, its name and the kind of its chunks; empty for plain source code."""
+    found = set(marks)
+    *folders, name = path.split("/")
+    for folder in folders:
+        role = _FOLDER_ROLE.get(folder.lower())
+        if role is None and _TEST_FOLDER.fullmatch(folder):
+            role = TEST
+        if role:
+            found.add(role)
+    rule = _TEST_STEM_REGEX.get(language)
+    if name.endswith(_TEST_ENDINGS) or (rule and rule.fullmatch(name.rsplit(".", 1)[0])):
+        found.add(TEST)
+    if _GENERATED.match(name):
+        found.add(GENERATED)
+    if _DECLARATION.match(name):
+        found.add(DECLARATION)
+    if kind in ("docs", "text"):
+        found.add(DOCS)
+    elif kind == "config":
+        found.add(CONFIG)
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as the ranking sees it."""
+
+    text: str
+    terms: tuple[str, ...] = ()  # what the words leg was asked, the repository's own name left out
+    words: frozenset[str] = frozenset()  # its words as written
+    symbol: str = ""  # the name it is, when it is one name
+    container: str = ""  # the name before the last `.` or `::` of that
+    wanted: frozenset[str] = frozenset()  # roles that it asks for
+    exact: bool = False  # nothing but patterns and filters
+    name_regexes: tuple[str, ...] = ()  # of an exact query: what a name that it asks for looks like
+
+    def asks_for(self, name: str) -> bool:
+        """Whether an exact query asks for something of this name: it has the word, or its pattern is found in the name."""
+        return name in self.words or any(found.search(name) for found in map(compiled, self.name_regexes))
+
+
+def question_of(query: Query, asked: tuple[str, ...], paths: Sequence[str] = ()) -> Question:
+    """The question of a query; `asked` are the terms that its words leg uses, `paths` its path filters."""
+    exact = not query.words
+    written = query.question
+    words = re.findall(r"[\w$]+", " ".join([written, *(query.values("symbol") if exact else ())]))
+    wanted = {_WANTED_ROLE[word] for word in map(str.lower, words) if word in _WANTED_ROLE}
+    for path in paths:
+        wanted |= {_FOLDER_ROLE[segment] for segment in path.lower().split("/") if segment in _FOLDER_ROLE}
+        wanted |= {_WANTED_ROLE[part] for part in parts(path) if part in _WANTED_ROLE}
+    symbol, container = symbol_of(written)
+    return Question(
+        text=written,
+        terms=asked,
+        words=frozenset(words),
+        symbol="" if exact else symbol,
+        container="" if exact else container,
+        wanted=frozenset(wanted),
+        exact=exact,
+        name_regexes=query.values("regex") if exact else (),
+    )
+
+
+@lru_cache(maxsize=64)
+def compiled(regex: str) -> Any:
+    """A regular expression of a query, which re2 has accepted."""
+    import re2
+
+    return re2.compile(regex)
+
+
+def symbol_of(written: str) -> tuple[str, str]:
+    """The name and its container when a text is one identifier (`Sinatra::Base` -> Base, Sinatra), else two empty texts."""
+    body = written.strip().strip("\"'`")
+    if not _IDENTIFIER.fullmatch(body):
+        return "", ""
+    names = re.split(r"::|\.|#|->", body.removesuffix("()"))
+    return names[-1], names[-2] if len(names) > 1 else ""
+
+
+def defined(candidate: Candidate, name: str) -> list[Symbol]:
+    """The symbols of this name that a candidate defines; capitals count only where some symbol has them right."""
+    exact = [symbol for symbol in candidate.symbols if symbol.name == name]
+    if exact:
+        return exact
+    low = name.lower()
+    return [symbol for symbol in candidate.symbols if symbol.name.lower() == low]
+
+
+@lru_cache(maxsize=20_000)
+def name_terms(name: str) -> frozenset[str]:
+    """The stemmed parts of a name, without its whole form."""
+    return frozenset(terms(" ".join(parts(name))).split())
+
+
+@lru_cache(maxsize=20_000)
+def stem_of(path: str) -> str:
+    """The name of a file without its endings, or its folder's where the file's name says nothing (index.ts, mod.rs)."""
+    *folders, name = path.split("/")
+    stem = name.split(".", 1)[0] or name
+    return (
+        folders[-1]
+        if folders and stem.lower() in ("index", "mod", "__init__", "init", "main", "lib", "package")
+        else stem
+    )
+
+
+def is_history(path: str) -> bool:
+    """Whether a document tells what changed, release by release: it has every word and explains nothing."""
+    return _HISTORY.fullmatch(path.rsplit("/", 1)[-1]) is not None

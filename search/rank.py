@@ -1,0 +1,248 @@
+"""The order of the candidates: signals, each a small function with a weight and a reason, summed for each file.
+
+`SIGNALS` is the ranking. Every signal gives a value for a chunk or a file; its share of the score is weight times value, and the
+shares add up to the score (`why` shows them). A demotion takes a part of what the others gave. Any signal can be switched off by
+name, which is how `bench` measures what each is worth.
+
+The weights are hand-made: tried on labelled questions about twenty repositories, kept round, and checked on others
+(`bench/quality.py --ablate`). A query that has nothing but patterns and filters finds exactly what they match, so there only the
+order of a reading list is left to choose: definitions, then mentions, then tests, each by path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from codequarry.search import features
+from codequarry.search.features import Question
+from codequarry.types import Candidate
+
+MEANING = 0.2
+"""The share of the vectors in the fused score of a chunk."""
+
+
+@dataclass(slots=True)
+class Found:
+    """A candidate with its normalised scores, and what each signal gave it."""
+
+    candidate: Candidate
+    bm25: float = 0.0  # weighted sum over the fields, as the store scored it
+    words: float = 0.0  # the same, 0..1 over all candidates
+    meaning: float = 0.0  # cosine, 0..1 over all candidates
+    words_rank: int | None = None  # place by BM25 among the candidates, from 1; None where no term was found
+    vectors_rank: int | None = None  # place by cosine
+    shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        """The sum of its shares."""
+        return sum(self.shares.values())
+
+
+@dataclass(slots=True)
+class Ranked:
+    """A file with its chunks, the best first, and the shares of its score."""
+
+    chunks: list[Found]
+    shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Found:
+        """The chunk that stands for the file."""
+        return self.chunks[0]
+
+    @property
+    def score(self) -> float:
+        """The sum of its shares."""
+        return sum(self.shares.values())
+
+
+@dataclass(slots=True)
+class Context:
+    """What a signal may look at beside the file: the question, and the files it competes with."""
+
+    question: Question
+    most_of_a_file: float = 1.0  # the largest sum of chunk scores of one file
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One row of the ranking. `level`: chunk and file values are added, a demotion's takes a part of the sum away."""
+
+    name: str
+    level: Literal["chunk", "file", "demotion"]
+    weight: float
+    reason: str
+    value: Callable[[Context, Ranked, Found], float]
+
+
+def _words(context: Context, file: Ranked, found: Found) -> float:
+    return found.words
+
+
+def _meaning(context: Context, file: Ranked, found: Found) -> float:
+    return found.meaning
+
+
+def _definition(context: Context, file: Ranked, found: Found) -> float:
+    """1 for a name that stands in the question as it is, half for one whose parts all do."""
+    question = context.question
+    best = 0.0
+    for symbol in found.candidate.symbols:
+        name = symbol.name
+        if name in question.words and (len(question.words) == 1 or not name.islower() or "_" in name):
+            return 1.0
+        if len(features.name_terms(name)) > 1 and features.name_terms(name) <= set(question.terms):
+            best = 0.5
+    return best
+
+
+def _coherence(context: Context, file: Ranked, found: Found) -> float:
+    return sum(chunk.words for chunk in file.chunks) / context.most_of_a_file
+
+
+def _file_name(context: Context, file: Ranked, found: Found) -> float:
+    wanted = features.name_terms(features.stem_of(file.best.candidate.path))
+    return len(wanted & set(context.question.terms)) / len(wanted) if wanted else 0.0
+
+
+def _role(*demoted: str) -> Callable[[Context, Ranked, Found], float]:
+    def value(context: Context, file: Ranked, found: Found) -> float:
+        candidate = file.best.candidate
+        roles = features.roles(candidate.path, candidate.language, candidate.kind, candidate.marks)
+        return float(any(role in roles and role not in context.question.wanted for role in demoted))
+
+    return value
+
+
+def _history(context: Context, file: Ranked, found: Found) -> float:
+    return float(features.DOCS not in context.question.wanted and features.is_history(file.best.candidate.path))
+
+
+def _symbol(context: Context, file: Ranked, found: Found) -> float:
+    """2 to 3 for the file that defines the type of this name, 1 to 2 for a function's, more in a file of that name."""
+    name, container = context.question.symbol, context.question.container
+    if not name:
+        return 0.0
+    best = 0.0
+    for symbol in features.defined(found.candidate, name):
+        value = 2.0 if symbol.kind in features.TYPE_KINDS else 1.0
+        value += 0.2 * (symbol.name == name)
+        value += 0.5 * (
+            features.stem_of(found.candidate.path).lower().replace("_", "") == name.lower().replace("_", "")
+        )
+        value += 0.6 * bool(container and container in found.candidate.breadcrumb)
+        best = max(best, value)
+    return best
+
+
+def _match(context: Context, file: Ranked, found: Found) -> float:
+    return 1.0
+
+
+def _defines(context: Context, file: Ranked, found: Found) -> float:
+    """For exact queries: 1 for the definition of a type that was asked for, a little less for a function's, then others."""
+    best = 0.0
+    for symbol in found.candidate.symbols:
+        if context.question.asks_for(symbol.name):
+            kind = symbol.kind
+            best = max(best, 1.0 if kind in features.TYPE_KINDS else 0.9 if kind in features.FUNCTION_KINDS else 0.7)
+    return best
+
+
+_DEMOTIONS = (
+    Signal("test", "demotion", 0.6, "tests have every word of what they test", _role(features.TEST)),
+    Signal(
+        "example", "demotion", 0.4, "examples use a thing and do not make it", _role(features.EXAMPLE, features.BENCH)
+    ),
+    Signal("vendored", "demotion", 0.5, "copied from elsewhere", _role(features.VENDORED)),
+    Signal(
+        "generated", "demotion", 0.5, "made by a tool from the real source", _role(features.GENERATED, features.BUILD)
+    ),
+    Signal(
+        "docs",
+        "demotion",
+        0.2,
+        "questions are about code unless they name documents",
+        _role(features.DOCS, features.CONFIG),
+    ),
+    Signal("declaration", "demotion", 0.3, "signatures only", _role(features.DECLARATION)),
+    Signal("history", "demotion", 0.6, "a change log has every word and explains nothing", _history),
+)
+
+SIGNALS: tuple[Signal, ...] = (
+    Signal("words", "chunk", 1 - MEANING, "BM25 over content, path and defined names", _words),
+    Signal("meaning", "chunk", MEANING, "likeness of the vectors of question and chunk", _meaning),
+    Signal("definition", "chunk", 0.2, "the chunk defines a name that the question has", _definition),
+    Signal("symbol", "chunk", 1.0, "the question is one name: its definer first, types before functions", _symbol),
+    Signal("coherence", "file", 0.3, "several chunks of the file answer", _coherence),
+    Signal("file_name", "file", 0.2, "the file is named after what the question asks", _file_name),
+    *_DEMOTIONS,
+)
+"""The ranking of questions."""
+
+EXACT_SIGNALS: tuple[Signal, ...] = (
+    Signal("match", "chunk", 1.0, "everything that was asked for stands there", _match),
+    Signal("definition", "chunk", 0.5, "the chunk defines what was asked for", _defines),
+    *_DEMOTIONS,
+)
+"""The ranking of queries of patterns and filters alone."""
+
+
+def rank(
+    question: Question, candidates: Sequence[Candidate], weights: Sequence[float], *, off: Collection[str] = ()
+) -> list[Ranked]:
+    """The files of the candidates, the best first, ties by repository and path; in each its chunks, the best first.
+
+    `weights` are those of the fields in the words leg; `off` names signals to leave out.
+    """
+    table = EXACT_SIGNALS if question.exact else SIGNALS
+    signals = [signal for signal in table if signal.name not in off]
+    files: dict[tuple[str, str, str], Ranked] = {}
+    for found in _normalised(candidates, weights):
+        candidate = found.candidate
+        files.setdefault((candidate.repo, candidate.path, candidate.blob), Ranked([])).chunks.append(found)
+    most = max((sum(found.words for found in file.chunks) for file in files.values()), default=0.0)
+    context = Context(question, most or 1.0)
+    for file in files.values():
+        _score(context, file, signals)
+    return sorted(files.values(), key=lambda file: (-file.score, file.best.candidate.repo, file.best.candidate.path))
+
+
+def _score(context: Context, file: Ranked, signals: Sequence[Signal]) -> None:
+    """Fills the shares of a file and of its chunks, and puts its best chunk first."""
+    for found in file.chunks:
+        for signal in signals:
+            if signal.level == "chunk" and (value := signal.value(context, file, found)):
+                found.shares[signal.name] = signal.weight * value
+    file.chunks.sort(key=lambda found: (-found.score, found.candidate.start_line))
+    file.shares = dict(file.best.shares)
+    for level in ("file", "demotion"):
+        for signal in signals:
+            if signal.level == level and (value := signal.value(context, file, file.best)):
+                file.shares[signal.name] = signal.weight * value * (-file.score if level == "demotion" else 1.0)
+
+
+def _normalised(candidates: Sequence[Candidate], weights: Sequence[float]) -> list[Found]:
+    """The candidates with the scores of both legs scaled to 0..1 over all of them."""
+    content, path, names = weights
+    sums = [content * c.content + path * c.path_score + names * c.names for c in candidates]
+    cosines = [c.cosine for c in candidates if c.cosine is not None]
+    least, most = min(sums, default=0.0), max(sums, default=0.0)
+    low, high = min(cosines, default=0.0), max(cosines, default=0.0)
+    pool = [
+        Found(
+            candidate,
+            bm25=total,
+            words=(total - least) / (most - least) if most > least else float(total > 0),
+            meaning=(candidate.cosine - low) / (high - low) if candidate.cosine is not None and high > low else 0.0,
+        )
+        for candidate, total in zip(candidates, sums, strict=True)
+    ]
+    for place, found in enumerate(sorted(pool, key=lambda found: -found.bm25), 1):
+        found.words_rank = place if found.bm25 > 0 else None
+    for place, found in enumerate(sorted(pool, key=lambda found: -found.meaning), 1):
+        found.vectors_rank = place if found.candidate.cosine is not None else None
+    return pool

@@ -1,0 +1,87 @@
+"""A query and its scope become one request to the store: terms for the words leg, a vector for the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from codequarry import text
+from codequarry.errors import ModelError
+from codequarry.ports import Embedder
+from codequarry.search.features import Question, question_of
+from codequarry.search.query import Query
+from codequarry.search.scope import Resolved
+from codequarry.types import Request
+
+WORDS, VECTORS = 100, 100
+"""How many candidates each leg gives: the right file is among them for 98 of 100 questions."""
+
+MATCHES, MORE_MATCHES = 200, 2000
+"""How many chunks that match a pattern are asked for, on the first pages and after them."""
+
+MOST_TERMS = 64
+"""A question is asked with at most so many terms: of a long text more bring nothing and cost time."""
+
+_IN_ORDER = 24  # of those, how many are taken from the beginning, which says what a long text is about
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request, the question behind it, and what a reader should know about how it was made."""
+
+    request: Request
+    question: Question
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def by_words(self) -> bool:
+        """Whether the question's words, and no patterns, choose the candidates."""
+        return bool(self.request.terms and not self.request.scope.patterns)
+
+
+def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
+    """The request that answers a query within its scope. A model that fails costs the vectors leg, and a note says so."""
+    notes: list[str] = []
+    scope = resolved.scope
+    exact = not query.words
+    # A filter on a name is a question for it too: its definers come first among very many matches.
+    written = " ".join([query.question, *scope.symbols]) if exact else query.question
+    terms = question_terms(written, {state.source.repo for state in resolved.states})
+    vector = None
+    if embedder is not None and not exact:
+        try:
+            vector = embedder.embed_question(query.question)
+        except ModelError as error:
+            notes.append(f"Searched by words only: {error.message}")
+        if vector is not None and not any(vector):
+            vector = None  # no token of the question is known to the model
+    request = Request(
+        scope=scope,
+        terms=terms,
+        vector=vector,
+        words=0 if exact and not terms else WORDS,
+        vectors=0 if vector is None else VECTORS,
+        matches=MATCHES,
+    )
+    return Asked(request, question_of(query, terms, scope.paths), notes)
+
+
+def question_terms(written: str, repos: set[str]) -> tuple[str, ...]:
+    """The terms to ask for. Within one repository its own name is left out: it stands in every file, and is rare elsewhere."""
+    found = text.question_terms(written)
+    if len(repos) == 1:
+        own = own_name_terms(next(iter(repos)))
+        found = tuple(term for term in found if term not in own) or found
+    if len(found) <= MOST_TERMS:
+        return found
+    counts = Counter(text.terms(written).split())
+    often = sorted(found[_IN_ORDER:], key=lambda term: -counts[term])[: MOST_TERMS - _IN_ORDER]
+    kept = {*found[:_IN_ORDER], *often}
+    return tuple(term for term in found if term in kept)
+
+
+def own_name_terms(repo: str) -> frozenset[str]:
+    """The terms of the last segment of a repository's name: the whole of it and its parts."""
+    name = repo.rstrip("/").rsplit("/", 1)[-1]
+    whole = "".join(text.parts(name))
+    return frozenset(text.terms(f"{name} {whole}").split())

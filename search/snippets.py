@@ -1,0 +1,209 @@
+"""Ranked files become hits: text, the lines that match, where the code stands, a link to it, and where else it stands.
+
+Code that is the same in several places is one hit: the others are in its `also_in`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from codequarry import text
+from codequarry.ports import Store
+from codequarry.search.features import Question, compiled
+from codequarry.search.rank import Found, Ranked
+from codequarry.types import Hit, Pattern, Place, Snippet
+
+MORE_SNIPPETS = 2
+"""How many chunks of a file are shown beside the best."""
+
+_WORTH = 0.4  # of the best chunk's score: a chunk below it is not shown
+
+
+class Group:
+    """Files whose best chunk has the same text: the best ranked of them, and the others."""
+
+    __slots__ = ("others", "ranked")
+
+    def __init__(self, ranked: Ranked) -> None:
+        self.ranked = ranked
+        self.others: list[Ranked] = []
+
+
+def grouped(files: Iterable[Ranked]) -> list[Group]:
+    """The files in order, those whose best chunk stands in an earlier one folded into that."""
+    groups: dict[str, Group] = {}
+    for ranked in files:
+        candidate = ranked.best.candidate
+        key = candidate.content_hash or candidate.chunk_id
+        if group := groups.get(key):
+            group.others.append(ranked)
+        else:
+            groups[key] = Group(ranked)
+    return list(groups.values())
+
+
+def hits(
+    groups: Sequence[Group], question: Question, patterns: Sequence[Pattern], store: Store, *, explain: bool = False
+) -> list[Hit]:
+    """A hit for each group, with its text; one read of the store for all of them."""
+    shown = [_shown(group.ranked) for group in groups]
+    wanted = [found.candidate for chunks in shown for found in chunks]
+    texts = iter(store.texts(wanted))
+    matcher = Matcher(question, patterns)
+    return [
+        _hit(group, [(found, next(texts)) for found in chunks], matcher, explain)
+        for group, chunks in zip(groups, shown, strict=True)
+    ]
+
+
+def _shown(ranked: Ranked) -> list[Found]:
+    """The best chunk of a file and those beside it that are worth showing."""
+    more = [found for found in ranked.chunks[1:] if found.score >= _WORTH * ranked.best.score]
+    return [ranked.best, *more[:MORE_SNIPPETS]]
+
+
+def _hit(group: Group, shown: list[tuple[Found, str]], matcher: Matcher, explain: bool) -> Hit:
+    ranked, (found, body) = group.ranked, shown[0]
+    candidate = found.candidate
+    place = best_place(candidate.places)
+    return Hit(
+        repo=candidate.repo,
+        commit=place.commit,
+        branch=place.head,
+        path=candidate.path,
+        start_line=candidate.start_line,
+        end_line=candidate.end_line,
+        language=candidate.language,
+        symbol=candidate.symbols[0].name if candidate.symbols else "",
+        kind=candidate.kind,
+        score=ranked.score,
+        url=permalink(place, candidate.path, candidate.start_line, candidate.end_line),
+        modified=place.modified,
+        text=body,
+        blob=candidate.blob,
+        breadcrumb=candidate.breadcrumb,
+        marks=candidate.marks,
+        matched_lines=matcher.lines(body, candidate.start_line),
+        snippets=[_snippet(more, its_text, matcher) for more, its_text in shown[1:]],
+        also_in=list(_also_in(group, place)),
+        why=_why(ranked, found) if explain else {},
+    )
+
+
+def _snippet(found: Found, body: str, matcher: Matcher) -> Snippet:
+    candidate = found.candidate
+    return Snippet(
+        start_line=candidate.start_line,
+        end_line=candidate.end_line,
+        text=body,
+        symbol=candidate.symbols[0].name if candidate.symbols else "",
+        kind=candidate.kind,
+        breadcrumb=candidate.breadcrumb,
+        matched_lines=matcher.lines(body, candidate.start_line),
+    )
+
+
+def _also_in(group: Group, shown: Place) -> Iterable[dict[str, Any]]:
+    for ranked in (group.ranked, *group.others):
+        candidate = ranked.best.candidate
+        for place in candidate.places:
+            if ranked is group.ranked and place == shown:
+                continue
+            yield {
+                "repo": candidate.repo,
+                "branch": place.head,
+                "commit": place.commit,
+                "path": candidate.path,
+                "start_line": candidate.start_line,
+                "end_line": candidate.end_line,
+                "modified": place.modified,
+                "url": permalink(place, candidate.path, candidate.start_line, candidate.end_line),
+            }
+
+
+def _why(ranked: Ranked, found: Found) -> dict[str, Any]:
+    """Rank and score of the best chunk in each leg, and each signal's share; the shares add up to the score."""
+    candidate = found.candidate
+    return {
+        "words": {
+            "rank": found.words_rank,
+            "score": found.bm25,
+            "content": candidate.content,
+            "path": candidate.path_score,
+            "names": candidate.names,
+        },
+        "vectors": {"rank": found.vectors_rank, "cosine": candidate.cosine},
+        "signals": dict(ranked.shares),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------- matches
+
+
+class Matcher:
+    """Finds the lines that a query is about: those its patterns match, and where it has none those with its words."""
+
+    def __init__(self, question: Question, patterns: Sequence[Pattern]) -> None:
+        self._literals = [pattern.literal for pattern in patterns if pattern.literal is not None]
+        self._regexes = [compiled(pattern.regex) for pattern in patterns if pattern.literal is None]
+        self._terms = frozenset(() if patterns else question.terms)
+        # Stems are where words begin but for their last letter (query, queri), so this lets every word with the term pass.
+        beginnings = sorted({term[: max(2, len(term) - 1)] for term in self._terms})
+        self._may_have = re.compile("|".join(map(re.escape, beginnings)), re.IGNORECASE) if beginnings else None
+
+    def lines(self, body: str, first: int) -> tuple[int, ...]:
+        """The numbers of the lines that match, the first line of `body` being number `first`."""
+        return tuple(number for number, line in enumerate(body.split("\n"), first) if self._matches(line))
+
+    def _matches(self, line: str) -> bool:
+        if any(literal in line for literal in self._literals):
+            return True
+        if any(regex.search(line) for regex in self._regexes):
+            return True
+        if self._may_have is None or not self._may_have.search(line):
+            return False
+        return not self._terms.isdisjoint(text.terms(line).split())
+
+
+# ----------------------------------------------------------------------------------------------------------------- places
+
+
+def best_place(places: Sequence[Place]) -> Place:
+    """The place to name for code that several sources show: one with a commit that has it, before a folder that was edited."""
+    return min(places, key=lambda place: (place.modified, not place.commit, place.source.folder is not None))
+
+
+def permalink(place: Place, path: str, start_line: int, end_line: int) -> str:
+    """The address of the lines at their commit on the forge; "" where the forge is unknown or the file is edited there."""
+    if not place.web or not place.commit or place.modified:
+        return ""
+    from urllib.parse import quote
+
+    web = place.web.rstrip("/")
+    file = quote(path.encode("utf-8", "surrogateescape"))
+    host = web.split("://", 1)[-1].split("/", 1)[0].lower()
+    for sign, form in _FORGES:
+        if sign in host:
+            # A document is shown rendered, without lines, unless its source is asked for.
+            plain = "?plain=1" if sign == "github" and path.lower().endswith((".md", ".rst", ".adoc")) else ""
+            return form.format(web=web, commit=place.commit, file=file + plain, start=start_line, end=end_line)
+    return ""
+
+
+def with_lines(url: str, start_line: int, end_line: int) -> str:
+    """A permalink to other lines of the same file; "" stays ""."""
+    numbers = iter((start_line, end_line))
+    file, mark, lines = url.rpartition("#")
+    return file + mark + re.sub(r"\d+", lambda _: str(next(numbers)), lines, count=2) if mark else ""
+
+
+_FORGES = (
+    ("github", "{web}/blob/{commit}/{file}#L{start}-L{end}"),
+    ("gitlab", "{web}/-/blob/{commit}/{file}#L{start}-{end}"),
+    ("bitbucket.org", "{web}/src/{commit}/{file}#lines-{start}:{end}"),
+    ("gitea", "{web}/src/commit/{commit}/{file}#L{start}-L{end}"),
+    ("forgejo", "{web}/src/commit/{commit}/{file}#L{start}-L{end}"),
+    ("codeberg.org", "{web}/src/commit/{commit}/{file}#L{start}-L{end}"),
+)
