@@ -12,9 +12,8 @@ from typing import Any
 
 from codequarry.errors import BadInput, ModelMismatch, PathNotFound
 from codequarry.ports import Embedder, Store
-from codequarry.search import empty, retrieve, snippets
+from codequarry.search import empty, rank, retrieve, snippets
 from codequarry.search.query import Query, parse
-from codequarry.search.rank import rank
 from codequarry.search.scope import did_you_mean, near, one_source, resolve, visible
 from codequarry.types import Answer, FileText, Hit, Prompt, Retrieved
 
@@ -102,7 +101,7 @@ class Engine:
         retrieved = self.store.retrieve(sent.request)
         clock.lap("retrieve")
         tiers = [retrieved.candidates]
-        groups = snippets.grouped(rank(sent.question, tiers[0], sent.request.weights, off=off))
+        groups = snippets.grouped(rank.rank(sent.question, tiers[0], sent.request.weights, off=off))
         clock.lap("rank")
         if len(tiers[0]) >= sent.request.matches and len(groups) <= needed:
             # The first matches stay in front, so that the pages of an answer fit together.
@@ -110,7 +109,7 @@ class Engine:
             first = len(tiers[0])
             tiers = [retrieved.candidates[:first], retrieved.candidates[first:]]
             groups = snippets.grouped(
-                ranked for tier in tiers for ranked in rank(sent.question, tier, sent.request.weights, off=off)
+                ranked for tier in tiers for ranked in rank.rank(sent.question, tier, sent.request.weights, off=off)
             )
             clock.lap("retrieve")
         return retrieved, groups
