@@ -9,7 +9,6 @@ chunks as full as good breaks allow, for very short chunks win word searches tha
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from itertools import accumulate
 
 from codequarry.ingest import documents, languages
 from codequarry.ingest.outline import MAX_CHARS, MAX_LINES, Break, Definition, Lines, Outline, blank
@@ -33,12 +32,11 @@ def cut(text: str, language: str, path: str) -> list[Chunk]:
 
     `language` is a name of `ingest.languages`, or "". Never raises: what no parser accepts is cut by lines.
     """
-    rows = text.split("\n")
-    lines = Lines(rows, list(accumulate((len(row) + 1 for row in rows), initial=0)))
+    lines = Lines.of(text)
     kind = languages.kind_of(language)
     outline = _outline(text, lines, language, kind)
     spans = _pack(lines, outline.breaks)
-    begins = lines.offsets if text.isascii() else list(accumulate((len(row.encode()) + 1 for row in rows), initial=0))
+    begins = lines.begins
     made = []
     finder = _Finder(outline.definitions, path, text)
     for first, last in spans:
@@ -72,7 +70,7 @@ def _pack(lines: Lines, breaks: list[Break]) -> list[tuple[int, int]]:
     while end and blank(rows[end - 1]):
         end -= 1
     breaks = _sorted_once(breaks)
-    at = [one.row for one in breaks]
+    at = [row for row, _, _ in breaks]
     spans = []
     start = _skip_blank(rows, 0, end)
     while start < end:
@@ -96,7 +94,7 @@ def _sorted_once(breaks: list[Break]) -> list[Break]:
     """Breaks by row; where several ways lead to one row, the best."""
     best: dict[int, Break] = {}
     for one in sorted(breaks):
-        best.setdefault(one.row, one)
+        best.setdefault(one[0], one)
     return list(best.values())
 
 
@@ -109,7 +107,7 @@ def _skip_blank(rows: list[str], row: int, end: int) -> int:
 def _best(lines: Lines, start: int, end: int, near: list[Break]) -> int:
     """The row before which to cut: a good level, a full chunk, and no short rest of what is cut in two."""
     rows, offsets = lines.rows, lines.offsets
-    best_cost, best_row = 1 << 30, near[-1].row
+    best_cost, best_row = 1 << 30, near[-1][0]
     for row, level, until in near:
         length = row - start
         free = min(MAX_LINES - length, (MAX_CHARS - offsets[row] + offsets[start]) // 80)
@@ -194,9 +192,7 @@ class _Finder:
         for index in reversed(members[:upto]):
             definition = self.all[index]
             if definition.last < first:
-                if definition.first < first - 5000:
-                    break
-                continue
+                break  # siblings do not overlap
             common = min(definition.last, last) - max(definition.first, first) + 1
             if common > most or (common == most and definition.first < first):
                 best, most = index, common

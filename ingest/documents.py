@@ -14,6 +14,7 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*\r?$")
 _RST_UNDERLINE = re.compile(r"([=\-`:'\"~^_*+#<>.!$%&,;?@])\1{2,}[ \t]*\r?$")
 _ADOC = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*?)[ \t]*\r?$")
 _ORG = re.compile(r"(\*{1,8})[ \t]+(\S.*?)[ \t]*\r?$")
+_MARKED = {"asciidoc": _ADOC, "org": _ORG}
 _LATEX = re.compile(r"\s*\\(part|chapter|section|subsection|subsubsection|paragraph)\*?(?:\[[^\]]*\])?\{([^}]*)\}")
 _LATEX_DEPTHS = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6}
 _MAN = re.compile(r"\.(S[HShs])\s+\"?(.*?)\"?\s*$")
@@ -37,7 +38,7 @@ def by_headings(lines: Lines, language: str) -> Outline:
         scope = open_at[-1][1] if open_at else -1
         open_at.append((depth, len(definitions)))
         definitions.append(Definition(title[:200], "heading", row, row, final, scope))
-        breaks.append(Break(row, min(depth - shallowest, 2), final))
+        breaks.append((row, min(depth - shallowest, 2), final))
     after_blank = False
     heads = {row for row, _, _ in headings}
     for row, line in enumerate(lines.rows):
@@ -46,7 +47,7 @@ def by_headings(lines: Lines, language: str) -> Outline:
             continue
         if row not in heads and row - 1 not in heads:
             level = 3 + 2 * (row in fenced) + (0 if after_blank else 2)
-            breaks.append(Break(row, level, final))
+            breaks.append((row, level, final))
         after_blank = False
     return Outline(breaks, definitions)
 
@@ -59,9 +60,7 @@ def _headings(lines: Lines, language: str) -> tuple[list[_Heading], set[int]]:
         return _underlined_headings(lines.rows), set()
     found: list[_Heading] = []
     for row, line in enumerate(lines.rows):
-        if language == "asciidoc" and (match := _ADOC.match(line)):
-            found.append((row, len(match[1]), match[2]))
-        elif language == "org" and (match := _ORG.match(line)):
+        if language in _MARKED and (match := _MARKED[language].match(line)):
             found.append((row, len(match[1]), match[2]))
         elif language == "latex" and (match := _LATEX.match(line)):
             found.append((row, _LATEX_DEPTHS[match[1]], match[2]))
@@ -89,8 +88,7 @@ def _markdown_headings(rows: list[str]) -> tuple[list[_Heading], set[int]]:
         elif (match := _ATX.match(line)) and match[2]:
             found.append((row, len(match[1]), match[2]))
         elif row > start and (match := _UNDERLINE.match(line)) and _may_be_title(rows[row - 1]):
-            if not found or found[-1][0] != row - 1:
-                found.append((row - 1, 1 if match[1][0] == "=" else 2, rows[row - 1].strip()))
+            found.append((row - 1, 1 if match[1][0] == "=" else 2, rows[row - 1].strip()))
     return found, fenced
 
 
@@ -137,8 +135,8 @@ _FLAT = {
     "dockerfile": ("stage", re.compile(r"FROM\s.*?\sAS\s+(\S+)", re.IGNORECASE)),
     "makefile": ("target", re.compile(r"([A-Za-z0-9_./%$(){}-]+(?:[ ][A-Za-z0-9_./%$(){}-]+)*)\s*::?(?![=:])")),
     "just": ("target", re.compile(r"@?([A-Za-z_][\w-]*)(?:\s+[^:=]*)?:(?!=)")),
-    "cmake": ("target", re.compile(r"\s*(?:add_(?:library|executable|custom_target|test)|function|macro)\s*\(\s*(?:NAME\s+)?(\S+?)[\s)]",
-                                   re.IGNORECASE)),
+    "cmake": ("target", re.compile(r"\s*(?:add_(?:library|executable|custom_target|test)|function|macro)\s*"
+                                   r"\(\s*(?:NAME\s+)?(\S+?)[\s)]", re.IGNORECASE)),
     "gomod": ("module", re.compile(r"module\s+(\S+)")),
 }  # fmt: skip
 
@@ -163,7 +161,7 @@ def by_blocks(lines: Lines, language: str) -> Outline:
         found = []
     kind = _FLAT[language][0] if language in _FLAT else "key"
     best = {row: depth for row, depth, _ in found}
-    breaks = [one._replace(level=min(one.level, best[one.row])) if one.row in best else one for one in breaks]
+    breaks = [(row, min(level, best.get(row, level)), until) for row, level, until in breaks]
     return Outline(breaks, _spans(found, kind, final))
 
 
@@ -215,5 +213,5 @@ def by_lines(text: str, lines: Lines, kind: str) -> Outline:
     definitions = definitions_by_keyword(text, 0, final) if kind == "code" else []
     starts = {definition.first for definition in definitions}
     breaks = breaks_by_lines(lines, 0, final, 0)
-    breaks = [one._replace(level=one.level - 1) if one.level and one.row in starts else one for one in breaks]
+    breaks = [(row, level - 1 if level and row in starts else level, until) for row, level, until in breaks]
     return Outline(breaks, definitions)

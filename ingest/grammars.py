@@ -5,6 +5,7 @@ A new language is a row here and one in `ingest.languages`. Rules are written fo
 - LOOK: a list of things of equal rank (a body, a namespace); what stands in it is looked at, and it may be cut between them.
 - WRAP: something around one thing (`export …`, a decorator with its function); looked into, not cut.
 - LEAD: what stands before a thing and belongs to it (comments, attributes).
+- DATA: a table of values, maybe thousands of them; never looked into, cut by lines.
 - NAMES(rule): it defines names. Where the rule says so, names are also looked for inside.
 """
 
@@ -27,11 +28,14 @@ class Rule(NamedTuple):
     look: bool = False
     wrap: bool = False
     lead: bool = False
+    data: bool = False
 
 
 LOOK = Rule(look=True)
 WRAP = Rule(wrap=True)
 LEAD = Rule(lead=True)
+DATA = Rule(data=True)
+PLAIN = Rule()
 NAMES = Rule
 
 _COMMENT = {"comment": LEAD}
@@ -42,12 +46,17 @@ def _bodies(*types: str) -> dict[str, Rule]:
     return dict.fromkeys(types, LOOK)
 
 
+def _tables(*types: str) -> dict[str, Rule]:
+    return dict.fromkeys(types, DATA)
+
+
 def _wraps(*types: str) -> dict[str, Rule]:
     return dict.fromkeys(types, WRAP)
 
 
 _PYTHON = {
     **_COMMENT,
+    **_tables("list", "dictionary", "set", "tuple"),
     **_bodies(
         "block", "if_statement", "elif_clause", "else_clause", "try_statement", "except_clause", "finally_clause"
     ),
@@ -62,6 +71,7 @@ _PYTHON = {
 
 _GO = {
     **_COMMENT,
+    **_tables("literal_value"),
     **_bodies("type_declaration", "const_declaration", "var_declaration", "var_spec_list", "interface_type"),
     "function_declaration": NAMES(n.by_field("function")),
     "method_declaration": NAMES(n.go_method),
@@ -74,6 +84,7 @@ _GO = {
 
 _RUST = {
     **_COMMENTS,
+    **_tables("array_expression", "token_tree"),
     **_bodies("declaration_list", "enum_variant_list", "foreign_mod_item"),
     "attribute_item": LEAD,
     "function_item": NAMES(n.by_field("function")),
@@ -94,6 +105,7 @@ _RUST = {
 
 _C = {
     **_COMMENT,
+    **_tables("initializer_list"),
     **_bodies(
         "preproc_ifdef", "preproc_if", "preproc_else", "preproc_elif", "preproc_elifdef", "linkage_specification"
     ),
@@ -123,6 +135,7 @@ _CPP = {
 
 _CSHARP = {
     **_COMMENT,
+    **_tables("initializer_expression"),
     **_bodies("declaration_list", "enum_member_declaration_list", "preproc_if", "preproc_else", "preproc_elif"),
     **_wraps("global_statement"),
     "namespace_declaration": NAMES(n.by_field("module", "function")),
@@ -148,6 +161,7 @@ _CSHARP = {
 
 _JAVA = {
     **_COMMENTS,
+    **_tables("array_initializer"),
     **_bodies("class_body", "interface_body", "enum_body", "enum_body_declarations", "annotation_type_body"),
     "class_declaration": NAMES(n.by_field("class", "method")),
     "record_declaration": NAMES(n.by_field("class", "method")),
@@ -165,6 +179,7 @@ _JAVA = {
 
 _JAVASCRIPT = {
     **_COMMENT,
+    **_tables("array"),
     **_bodies("class_body", "statement_block", "object"),
     **_wraps("export_statement", "expression_statement", "lexical_declaration", "variable_declaration"),
     **_wraps("arguments", "arrow_function", "function_expression"),
@@ -200,6 +215,7 @@ _TYPESCRIPT = {
 
 _RUBY = {
     **_COMMENT,
+    **_tables("array", "hash"),
     **_bodies("body_statement", "begin", "then", "if", "unless", "else", "block_body"),
     **_wraps("singleton_class", "do_block", "argument_list", "block"),
     "class": NAMES(n.by_field("class", "method")),
@@ -212,6 +228,7 @@ _RUBY = {
 
 _PHP = {
     **_COMMENT,
+    **_tables("array_creation_expression"),
     **_bodies("declaration_list", "compound_statement", "enum_declaration_list", "if_statement"),
     **_wraps("expression_statement"),
     "namespace_definition": NAMES(n.by_field("module", "function")),
@@ -230,6 +247,7 @@ _PHP = {
 
 _KOTLIN = {
     **_COMMENTS,
+    **_tables("collection_literal"),
     **_bodies("class_body", "enum_class_body"),
     "class_declaration": NAMES(n.kotlin_class),
     "object_declaration": NAMES(n.by_field("object", "method")),
@@ -267,6 +285,7 @@ _SCALA = {
 _SWIFT = {
     **_COMMENT,
     "multiline_comment": LEAD,
+    **_tables("array_literal", "dictionary_literal"),
     **_bodies("class_body", "enum_class_body", "protocol_body"),
     "class_declaration": NAMES(n.swift_type),
     "protocol_declaration": NAMES(n.by_field("interface", "method")),
@@ -302,6 +321,7 @@ _LUA = {
 
 _ELIXIR = {
     **_COMMENT,
+    **_tables("list", "map"),
     **_bodies("do_block"),
     "unary_operator": Rule(n.elixir_attribute, lead=True),
     "call": NAMES(n.elixir_call),
@@ -309,6 +329,7 @@ _ELIXIR = {
 
 _HASKELL = {
     **_COMMENT,
+    **_tables("list"),
     **_bodies("declarations", "imports", "class_declarations", "instance_declarations"),
     **_wraps("data_constructors"),
     "haddock": LEAD,
@@ -327,6 +348,7 @@ _HASKELL = {
 
 _ZIG = {
     **_COMMENT,
+    **_tables("initializer_list"),
     **_bodies("block", "struct_declaration", "enum_declaration", "union_declaration", "opaque_declaration"),
     **_wraps("expression_statement", "return_expression"),
     "variable_declaration": NAMES(n.zig_variable),
@@ -394,11 +416,10 @@ ROWS: dict[str, Row] = {
 
 
 class Grammar(NamedTuple):
-    """A loaded grammar. Keys are the numbers that the grammar gives to types of nodes."""
+    """A loaded grammar: for each number that it gives to a type of nodes the rule, None for punctuation."""
 
     language: TreeSitterLanguage
-    rules: dict[int, Rule]
-    named: frozenset[int]  # types that are no punctuation
+    rules: Mapping[int, Rule | None]
 
 
 ERROR = 0xFFFF
@@ -415,9 +436,11 @@ def load(name: str) -> Grammar:
     row = ROWS[name]
     language = TreeSitterLanguage(getattr(importlib.import_module(row.module), row.function)())
     numbers = range(language.node_kind_count)
-    named = frozenset(number for number in numbers if language.node_kind_is_named(number))
-    rules = {
-        number: row.rules[kind] for number in named if (kind := language.node_kind_for_id(number) or "") in row.rules
+    rules: dict[int, Rule | None] = {
+        number: row.rules.get(language.node_kind_for_id(number) or "", PLAIN)
+        if language.node_kind_is_named(number)
+        else None
+        for number in numbers
     }
     rules[ERROR] = LOOK
-    return Grammar(language, rules, named | {ERROR})
+    return Grammar(language, rules)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import NamedTuple
+
+_ONE = 1
 
 MAX_LINES = 50
 MAX_CHARS = 4000
 """The size of a chunk, unless it is a single longer line. Characters count the line ends between its lines."""
 
 
-class Break(NamedTuple):
-    """That the file may be cut before `row`.
+Break = tuple[int, int, int]
+"""That the file may be cut before a row: `(row, level, until)`.
 
-    `level` says how bad that is: 0 between the things a file consists of, 1 between the members of one of them, and so on
-    inwards. `until` is the last row of what is cut in two, the file's last row at level 0.
-    """
-
-    row: int
-    level: int
-    until: int
+`level` says how bad that is: 0 between the things a file consists of, 1 between the members of one of them, and so on
+inwards. `until` is the last row of what is cut in two, the file's last row at level 0. Plain tuples: there are many.
+"""
 
 
 class Definition(NamedTuple):
@@ -47,10 +46,20 @@ class Outline(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """The lines of a text: only a line feed ends one, as in git. `offsets[row]` is where a row begins, in characters."""
+    """The lines of a text: only a line feed ends one, as in git. Both lists of places have one entry more than `rows`."""
 
     rows: list[str]
-    offsets: list[int]  # one more than rows
+    offsets: list[int]  # where a row begins, in characters
+    begins: list[int]  # and in bytes
+
+    @staticmethod
+    def of(text: str) -> Lines:
+        """The lines of a text."""
+        rows = text.split("\n")
+        offsets = list(accumulate(map(_ONE.__add__, map(len, rows)), initial=0))
+        if text.isascii():
+            return Lines(rows, offsets, offsets)
+        return Lines(rows, offsets, list(accumulate((len(row.encode()) + 1 for row in rows), initial=0)))
 
     def exceed(self, first: int, last: int) -> bool:
         """Whether the rows `first`..`last` are too much for one chunk."""
@@ -62,6 +71,7 @@ def blank(line: str) -> bool:
     return not line or line.isspace()
 
 
+_MAY_CONTINUE = frozenset("})].,|&+?:=aecdfot")
 # A line that goes on with, or closes, what stands before it.
 _CONTINUES = re.compile(
     r"\s*(?:[})\]]|(?:end|else|elif|elsif|elseif|catch|except|finally|then|do|done|fi|esac|and|or)\b|[.,|&+?:=])"
@@ -70,7 +80,7 @@ _CONTINUES = re.compile(
 
 def breaks_by_lines(lines: Lines, first: int, last: int, level: int) -> list[Break]:
     """Breaks inside the rows `first`..`last`, from what every text shows: empty lines and indentation. `level`: of the best."""
-    breaks = []
+    found: list[tuple[int, int, int]] = []  # row, indentation, cost beside it
     after_blank = False
     for row in range(first, last + 1):
         line = lines.rows[row]
@@ -79,13 +89,16 @@ def breaks_by_lines(lines: Lines, first: int, last: int, level: int) -> list[Bre
             after_blank = True
             continue
         if row > first:
-            indent = 4 * line.count("\t", 0, len(line) - len(bare)) + len(line) - len(bare)
-            deeper = min(indent // 4, 4) if indent else 0
-            if _CONTINUES.match(line):
-                deeper += 3
-            breaks.append(Break(row, level + deeper + (0 if after_blank else 2), last))
+            indent = len(line) - len(bare)
+            if indent and line[0] == "\t":
+                indent += 3 * line.count("\t", 0, indent)
+            cost = 0 if after_blank else 2
+            if bare[0] in _MAY_CONTINUE and _CONTINUES.match(bare):
+                cost += 3
+            found.append((row, indent, cost))
         after_blank = False
-    return breaks
+    outer = min((indent for _, indent, _ in found), default=0)
+    return [(row, level + min((indent - outer + 3) // 4, 4) + cost, last) for row, indent, cost in found]
 
 
 _KEYWORDS = {
@@ -97,8 +110,8 @@ _KEYWORDS = {
     "message": "class", "service": "class", "rpc": "method", "mixin": "class", "extension": "", "impl": "",
 }  # fmt: skip
 _BY_KEYWORD = re.compile(
-    r"^[ \t]*\(?(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|override|virtual|inline|sealed|open"
-    r"|data|partial|pub(?:\([\w:]+\))?|unsafe|extern|const|local|declare|recursive|pure|elemental|external|shared|case) +)*"
+    r"^[ \t]*\(?(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|override|virtual|inline|sealed"
+    r"|open|data|partial|pub(?:\([\w:]+\))?|unsafe|extern|const|local|declare|recursive|pure|elemental|external|case) +)*"
     r"(" + "|".join(_KEYWORDS) + r")[ \t]+([^\W\d][\w.:$'!?*-]*)",
     re.MULTILINE,
 )  # fmt: skip

@@ -7,14 +7,24 @@ definitions, and into nodes that are longer than a chunk. The walk keeps its own
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from tree_sitter import Node, Parser, Tree
 
 from codequarry.ingest import grammars
-from codequarry.ingest.grammars import Grammar, Rule
+from codequarry.ingest.grammars import PLAIN, Grammar
 from codequarry.ingest.naming import Names
-from codequarry.ingest.outline import Break, Definition, Lines, Outline, breaks_by_lines, definitions_by_keyword
+from codequarry.ingest.outline import (
+    MAX_CHARS,
+    MAX_LINES,
+    Break,
+    Definition,
+    Lines,
+    Outline,
+    breaks_by_lines,
+    definitions_by_keyword,
+)
 
 MAX_PARSED_BYTES = 512 * 1024
 """Longer files are cut by lines: a tree takes 30 times the memory of its text, and people seldom write that much."""
@@ -25,7 +35,6 @@ about 2 seconds. Steps, not seconds, so that the same file is cut alike on a bus
 
 _NESTED = frozenset({"function", "class", "struct", "interface", "enum", "trait", "object", "module"})
 _ANY_COLUMN = -1
-_PLAIN = Rule()
 
 
 def outline(text: bytes, lines: Lines, grammar: str) -> Outline | None:
@@ -77,10 +86,13 @@ class _Walk:
         self.grammar = grammar
         self.text = text
         self.lines = lines
-        self.breaks: list[tuple[Break, int]] = []  # with the column
+        self.breaks: list[tuple[int, int, int, int]] = []  # row, level, until, column
         self.plain: list[Break] = []
         self.leads: dict[int, tuple[int, int]] = {}  # row after a comment -> row and column where the comment begins
         self.definitions: list[Definition] = []
+        self.broken: list[
+            tuple[int, int, int]
+        ] = []  # first row, last row and scope of what the parser did not understand
 
     def run(self, tree: Tree) -> Outline:
         root = tree.root_node
@@ -88,71 +100,95 @@ class _Walk:
         while stack:
             task = stack.pop()
             stack.extend(self._look_into(task, -1 if task.node is root else task.node.start_point[0]))
-        breaks = [found._replace(row=self._begin(found.row, column)) for found, column in self.breaks]
+        breaks: list[Break] = [
+            (self._begin(row, column), level, until) if row in self.leads else (row, level, until)
+            for row, level, until, column in self.breaks
+        ]
+        self._guess_broken()
         return Outline(breaks + self.plain, self.definitions)
 
     def _begin(self, row: int, column: int) -> int:
         """Where a thing at `row` begins when the comments and attributes right above it are counted in."""
-        while (lead := self.leads.get(row)) is not None and lead[1] in (column, _ANY_COLUMN):
-            row = lead[0]
-        return row
+        lead = self.leads.get(row)
+        return lead[0] if lead is not None and lead[1] in (column, _ANY_COLUMN) else row
 
     def _look_into(self, task: _Task, ended: int) -> list[_Task]:
         """Notes what the children of a node define and where it may be cut; returns those that are to be looked into.
 
         `ended` is the last row that something before the children stands on: a child on it does not begin its line.
         """
-        lines, rules, named = self.lines, self.grammar.rules, self.grammar.named
+        node, scope, level, wrapper, cuts, inner, inside = task
+        rules, breaks, leads = self.grammar.rules, self.breaks, self.leads
+        offsets, begins = self.lines.offsets, self.lines.begins
         opened = ended < 0  # no break between a body's opening line and the first thing in it
-        until = _last_row(task.node)
+        until = _last_row(node)
         added = 0
         before = ""
         below: list[_Task] = []
-        for child in task.node.children:
-            kind = child.kind_id
-            row, column = child.start_point
-            last = _last_row(child)
-            fresh = row > ended
-            if last > ended:
-                ended = last
-            if kind not in named:
+        for child in node.children:
+            rule = rules[child.kind_id]
+            if rule is None:
                 continue
-            rule = rules.get(kind, _PLAIN)
+            start, end = child.start_byte, child.end_byte
+            fresh = start >= begins[ended + 1]
+            if fresh:
+                row = bisect_right(begins, start, ended + 1) - 1
+                column = start - begins[row]
+            else:
+                row, column = ended, 0
+                if rule is PLAIN and end <= begins[row + 1]:
+                    opened, before = True, ""
+                    continue
+            last = row if end <= begins[row + 1] else bisect_left(begins, end, row + 1) - 1
+            ended = last
+            first = row
+            if wrapper >= 0:
+                first = wrapper
+            elif fresh and row in leads:
+                first = self._begin(row, column)
             if rule.lead and fresh:
-                self.leads[last + 1] = (row, _ANY_COLUMN if child.type == "access_specifier" else column)
+                leads[last + 1] = (first, _ANY_COLUMN if child.type == "access_specifier" else column)
+                if first < row and rule.names is None:
+                    added = 1
+                    continue  # goes with the comment above it
             found = rule.names(child, self.text) if rule.names is not None else ()
-            if found and task.inner:
+            if found and inner:
                 found = [one for one in found if one.kind in _NESTED]
-            first = task.wrapper if task.wrapper >= 0 else self._begin(row, column) if fresh else row
-            if fresh and task.cuts and opened:
-                again = 1 if found and found[0].name == before else 0
-                self.breaks.append((Break(row, task.level + again, until), column))
+            if fresh and cuts and opened:
+                breaks.append((row, level + 1 if found and found[0].name == before else level, until, column))
                 added = 1
             opened = True
-            before = found[0].name if found else before if rule.lead else ""
-            big = lines.exceed(first, last)
-            if found:
-                scope = self._define(child, found, task, first, last)
-                if found[0].inside:
-                    level = task.level + (0 if rule.look else 1)
-                    below.append(_Task(child, scope, level, -1, False, task.inner, found[0].inside))
-                elif big:
-                    below.append(_Task(child, scope, task.level + 2, -1, False, True))
-            elif rule.look or rule.wrap:
-                if big or not task.inner:
-                    level = task.level + (added if task.inner else 0)
-                    wrapper = first if rule.wrap else -1
-                    below.append(_Task(child, task.scope, level, wrapper, rule.look and big, task.inner, task.inside))
-                if kind == grammars.ERROR and not task.inner:
-                    self.definitions += self._broken(row, last, task.scope)
-            elif rule.lead:
+            big = last - first >= MAX_LINES or offsets[last + 1] - offsets[first] > MAX_CHARS
+            if rule is PLAIN:
+                before = ""
                 if big:
-                    self.plain += breaks_by_lines(lines, row, last, task.level + 2)
+                    below.append(_Task(child, scope, level + added, -1, True, True, "function"))
+                continue
+            before = found[0].name if found else before if rule.lead else ""
+            if found:
+                index = self._define(child, found, task, first, last)
+                if found[0].inside:
+                    deeper = level + (0 if rule.look else 1)
+                    below.append(_Task(child, index, deeper, -1, False, inner, found[0].inside))
+                elif big:
+                    below.append(_Task(child, index, level + 2, -1, False, True, "function"))
+            elif rule.look or rule.wrap:
+                if big or not inner:
+                    deeper = level + (added if inner else 0)
+                    below.append(
+                        _Task(child, scope, deeper, first if rule.wrap else -1, rule.look and big, inner, inside)
+                    )
+                if child.is_error and not inner:
+                    self.broken.append((row, last, scope))
+            elif rule.lead or rule.data:
+                if big:
+                    self.plain += breaks_by_lines(self.lines, row, last, level + 1)
             elif big:
-                below.append(_Task(child, task.scope, task.level + added, -1, True, True))
-        start = task.node.start_point[0]
-        if not added and not below and lines.exceed(start, until):
-            self.plain += breaks_by_lines(lines, start, until, task.level + 1)
+                below.append(_Task(child, scope, level + added, -1, True, True, "function"))
+        if not added and not below:
+            first = node.start_point[0]
+            if self.lines.exceed(first, until):
+                self.plain += breaks_by_lines(self.lines, first, until, level + 1)
         return below
 
     def _define(self, node: Node, found: Names, task: _Task, first: int, last: int) -> int:
@@ -171,10 +207,14 @@ class _Walk:
             )
         return index
 
-    def _broken(self, first: int, last: int, scope: int) -> list[Definition]:
-        """What can be told of the rows that the parser could not make sense of."""
-        text = "\n".join(self.lines.rows[first : last + 1])
-        return definitions_by_keyword(text, first, last, scope)
+    def _guess_broken(self) -> None:
+        """Adds what keywords tell of the rows that the parser could not make sense of."""
+        known = {definition.row for definition in self.definitions}
+        for first, last, scope in self.broken:
+            text = "\n".join(self.lines.rows[first : last + 1])
+            found = definitions_by_keyword(text, first, last, scope)
+            self.definitions += [one for one in found if one.row not in known]
+            known.update(one.row for one in found)
 
 
 def _last_row(node: Node) -> int:
