@@ -1,0 +1,256 @@
+"""The rows of the ledger: what each source shows, who writes it, and the epochs that keep late writers out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from codequarry.errors import StoreError, WriterBusy
+from codequarry.store.elastic.client import At, Client, Document, Write, pause
+from codequarry.store.elastic.documents import Mark, back, mark, out, source_id, state_back, visible
+from codequarry.store.elastic.mapping import Names
+from codequarry.types import Source, SourceState
+
+LEASE_S = 30.0  # how long a writer that says nothing keeps others out
+REGISTRY = "registry"  # a document that changes whenever a source comes, goes or begins to be visible to others
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The row of one source. Only versions up to `pointer` are shown, and none of `aborted` epochs."""
+
+    source: Source
+    epoch: int = 0  # taken last
+    pointer: int = 0  # epoch of the last committed publication; 0: none yet
+    aborted: tuple[int, ...] = ()  # taken and never committed
+    unswept: tuple[int, ...] = ()  # those of them whose versions were not looked for yet
+    garbage: tuple[tuple[int, int], ...] = ()  # epoch and number of parts of lists of versions to be removed
+    building: bool = False
+    forgotten: bool = False
+    owner: dict[str, Any] = field(default_factory=dict)  # of the lease: token, host, pid, start
+    lease: float = 0.0  # until when, by the owner's clock
+    parts: dict[str, int] = field(default_factory=dict)  # "hints", "skipped": number of parts written with the pointer
+    state: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def src(self) -> str:
+        """The source's id in other documents."""
+        return source_id(self.source)
+
+    def as_state(self) -> SourceState:
+        """The state as callers see it."""
+        return state_back(self.source, self.state, building=self.building)
+
+
+def row_at(names: Names, source: Source) -> At:
+    """Where a source's row stands."""
+    return At(names.ledger, source_id(source), source.repo)
+
+
+def part_at(names: Names, source: Source, epoch: int, what: str, number: int) -> At:
+    """Where one part of a source's larger data stands."""
+    return At(names.ledger, f"{source_id(source)}:{epoch}:{what}:{number}", source.repo)
+
+
+def registry_at(names: Names) -> At:
+    """Where the registry stands."""
+    return At(names.ledger, REGISTRY, REGISTRY)
+
+
+def row_out(row: Row) -> dict[str, Any]:
+    """The document of a row."""
+    values = {name: getattr(row, name) for name in Row.__dataclass_fields__ if name != "source"}
+    repo, branch = out(row.source.repo), out(row.source.branch)
+    return {"type": "row", "key": f"{repo}\n{branch}", "repo": repo, "branch": branch, **values}
+
+
+def row_back(document: dict[str, Any]) -> Row:
+    """The inverse of `row_out`."""
+    values = {name: document[name] for name in Row.__dataclass_fields__ if name != "source"}
+    for name in ("aborted", "unswept"):
+        values[name] = tuple(values[name])
+    values["garbage"] = tuple((epoch, parts) for epoch, parts in values["garbage"])
+    return Row(Source(back(document["repo"]), back(document["branch"])), **values)
+
+
+def rows(client: Client, names: Names) -> list[Row]:
+    """Every row, sorted by source."""
+    found = client.scan(names.ledger, {"term": {"type": "row"}}, True, sort="key")
+    return sorted((row_back(hit["_source"]) for hit in found), key=lambda row: row.source)
+
+
+def change(client: Client, names: Names, row: Row, seen: Document | None) -> bool:
+    """Compare-and-set of a row, visible to searches at once; False when another was first, or nobody knows."""
+    write = Write("index" if seen else "create", row_at(names, row.source), row_out(row), seen)
+    return client.write([write], refresh=True)[0].status in (200, 201)
+
+
+def announce(client: Client, names: Names) -> None:
+    """Tells readers that keep the rows that the set of sources is another now."""
+    client.write([Write("index", registry_at(names), {"type": "registry", "token": secrets.token_hex(8)})])
+
+
+class Lease:
+    """The right to change what a source shows, until another takes it; `row` is the row as it stood when it was taken."""
+
+    def __init__(self, client: Client, names: Names, source: Source, wait_s: float) -> None:
+        """Takes the next epoch of the source.
+
+        Raises:
+            WriterBusy: another process holds the lease and kept it for `wait_s`.
+        """
+        self._client, self._names, self.source = client, names, source
+        self._token = secrets.token_hex(8)
+        self.row = self._take(wait_s)
+        self.epoch = self.row.epoch
+        self._renewed = time.monotonic()
+        if self.row.epoch == 1:
+            announce(client, names)
+
+    def _take(self, wait_s: float) -> Row:
+        begin = time.monotonic()
+        seen_since: tuple[int, float] = (-1, begin)
+        attempt = 0
+        while True:
+            document = self._client.get(row_at(self._names, self.source))
+            row = row_back(document.source) if document else Row(self.source)
+            if row.owner.get("token") == self._token:
+                return row  # the answer to our own write was lost
+            now = time.monotonic()
+            if document and document.seq_no != seen_since[0]:
+                seen_since = (document.seq_no, now)
+            # The owner's clock may be wrong; a row that did not move for a lease of ours is free whatever it says.
+            if _is_free(row) or now - seen_since[1] > LEASE_S:
+                if change(self._client, self._names, self._taken(row), document):
+                    continue
+            elif now - begin >= wait_s:
+                raise WriterBusy(
+                    f"{self.source} is being indexed by process {row.owner.get('pid')} on {row.owner.get('host')}",
+                    hint=f"wait for it; if it is dead its lease ends within {LEASE_S:.0f} s",
+                )
+            time.sleep(min(0.5, max(0.0, wait_s - (now - begin)))) if not _is_free(row) else pause(attempt)
+            attempt += 1
+
+    def _taken(self, row: Row) -> Row:
+        open_epoch = (row.epoch,) if row.epoch > row.pointer and row.epoch not in row.aborted else ()
+        return replace(
+            row,
+            epoch=row.epoch + 1,
+            aborted=row.aborted + open_epoch,
+            unswept=row.unswept + open_epoch,
+            building=True,
+            forgotten=False,
+            owner={"token": self._token, **_me()},
+            lease=time.time() + LEASE_S,
+        )
+
+    def hold(self, *, renew: bool = False) -> tuple[Row, Document]:
+        """The row as it is now, after making sure that it is still ours; renews the lease when a third of it is gone.
+
+        Raises:
+            WriterBusy: another publication has taken over.
+        """
+        while True:
+            document = self._client.get(row_at(self._names, self.source))
+            row = row_back(document.source) if document else None
+            if document is None or row is None or row.owner.get("token") != self._token or row.epoch != self.epoch:
+                raise WriterBusy(
+                    f"another publication of {self.source} has taken over", hint="run again when the other has finished"
+                )
+            if not renew and time.monotonic() - self._renewed < LEASE_S / 3:
+                return row, document
+            change(self._client, self._names, replace(row, lease=time.time() + LEASE_S), document)
+            self._renewed, renew = time.monotonic(), False
+
+    def move(self, new: Row) -> Row:
+        """Writes the row in one step: the pointer moves. Returns it as it stands.
+
+        Raises:
+            WriterBusy: another publication has taken over; nothing has changed.
+        """
+        for attempt in range(10):
+            document = self._client.get(row_at(self._names, self.source))
+            there = row_back(document.source) if document else None
+            if there is not None and there.pointer == self.epoch:
+                return there  # the answer to our own write was lost
+            if document is None or there is None or there.owner.get("token") != self._token:
+                raise WriterBusy(
+                    f"another publication of {self.source} has taken over", hint="run again when the other has finished"
+                )
+            if change(self._client, self._names, new, document):
+                return new
+            pause(attempt)
+        raise StoreError(f"the row of {self.source} cannot be written", hint="run again", retryable=True)
+
+    def release(self) -> None:
+        """Lets others in; the epoch stays open, and what was put stays for the next to use."""
+        at = row_at(self._names, self.source)
+
+        def free(number: int, seen: Document | None) -> Write | None:
+            if seen is None or seen.source["owner"].get("token") != self._token:
+                return None
+            return Write("index", at, row_out(replace(row_back(seen.source), owner={}, lease=0.0)), seen)
+
+        self._client.settle([at], free, refresh=True)
+
+
+def _is_free(row: Row) -> bool:
+    """Whether nobody holds the row: no owner, a lapsed lease, this very process, or one of this machine that is gone."""
+    if not row.owner or row.lease < time.time():
+        return True
+    me = _me()
+    if row.owner.get("host") != me["host"]:
+        return False
+    return row.owner == {**row.owner, **me} or _started(row.owner["pid"]) != row.owner.get("start")
+
+
+@cache
+def _host() -> str:
+    """Names the set of processes whose ids can be looked up here: host, boot and process namespace."""
+    boot, space = "", ""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        space = str(Path("/proc/self/ns/pid").readlink())
+    return f"{socket.gethostname()} {boot} {space}".strip()
+
+
+def _me() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": _host(), "pid": pid, "start": _started(pid)}
+
+
+def _started(pid: int) -> str:
+    """What tells this process from another of its id, "gone" when there is none; where there is no /proc only that."""
+    if Path("/proc/self").exists():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            return "gone"
+        return "gone" if fields[0] in "ZX" else fields[19]
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return "gone"
+    except OSError:
+        pass
+    return ""
+
+
+def shown_marks(
+    client: Client, names: Names, src: str, pointer: int, aborted: Collection[int]
+) -> Iterator[tuple[str, Mark]]:
+    """What a source shows at a pointer, by path, as of the last refresh, in order of paths."""
+    query = {"bool": {"filter": [{"term": {"type": "entry"}}, {"term": {"src": src}}]}}
+    for hit in client.scan(names.files, query, ["path", "cur", "prev"]):
+        found = hit["_source"]
+        shown = visible(mark(found["cur"]), mark(found["prev"]), pointer, aborted)
+        if shown is not None and shown.blob:
+            yield back(found["path"]), shown

@@ -1,0 +1,315 @@
+"""Reading: a search, then one look at what the found files' entries say now; what they do not confirm is dropped.
+
+The chunks' `src` is a hint, and a search sees them as of the last refresh, while entries and rows are read as they are. So the
+rows are read before the search, and again with the entries after it: where a pointer has moved in between, all is done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import mul
+from typing import Any
+
+from codequarry.errors import ModelMismatch, StoreError
+from codequarry.store.elastic import documents, query
+from codequarry.store.elastic.client import At, Client, pause
+from codequarry.store.elastic.ledger import Row, registry_at, row_at, row_back, rows
+from codequarry.store.elastic.mapping import Names
+from codequarry.store.prefilter import LinePattern
+from codequarry.store.schema import FIELDS, cosine
+from codequarry.store.scope import ChunkTest, FileTest, sources_in
+from codequarry.types import Candidate, Place, Request, Retrieved, SourceState
+
+TRIES = 20  # of a search while pointers move
+PAGE = 500  # chunks with their text that a pattern is tried on at once
+MOST = 10_000  # hits of one search, the server's limit
+VIEW_S = 5.0  # how long rows are kept without looking again
+
+
+class Moved(Exception):
+    """A source was published anew while it was read."""
+
+
+@dataclass(slots=True)
+class View:
+    """The rows as they were read, and the token of the registry, which changes when there are others."""
+
+    rows: dict[str, Row]
+    registry: int
+    read_at: float
+
+    def states(self) -> list[SourceState]:
+        """The states of the sources that show something."""
+        return [row.as_state() for row in self.rows.values() if row.pointer and not row.forgotten]
+
+
+def view(client: Client, names: Names) -> View:
+    """Reads the rows."""
+    registry = client.get(registry_at(names))  # first: rows that come later change it
+    found = rows(client, names)
+    return View({row.src: row for row in found}, registry.seq_no if registry else -1, time.monotonic())
+
+
+@dataclass(slots=True)
+class _Hit:
+    document: dict[str, Any]
+    scores: Mapping[str, float]
+    candidate: Candidate | None = None  # set when an entry confirms it
+
+    @property
+    def words(self) -> float:
+        return sum(self.scores.get(name, 0.0) for name in FIELDS)
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        return self.document["repo"], documents.back(self.document["path"]), self.document["start"]
+
+
+class Reader:
+    """Answers requests; keeps the rows between them."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        self._client, self._names = client, names
+        self._view: View | None = None
+
+    def forget_view(self) -> None:
+        """Has the rows read again with the next request."""
+        self._view = None
+
+    def view(self) -> View:
+        """The rows, at most some seconds old."""
+        if self._view is None or time.monotonic() - self._view.read_at > VIEW_S:
+            self._view = view(self._client, self._names)
+        return self._view
+
+    def retrieve(self, request: Request, dim: int) -> Retrieved:
+        """Candidates within the scope; see `codequarry.ports.Store.retrieve`."""
+        if request.vector is not None and len(request.vector) != dim:
+            raise ModelMismatch(
+                f"the question's vector has {len(request.vector)} dimensions, the index has {dim}",
+                hint="search with the model that the index was built with",
+            )
+        for attempt in range(TRIES):
+            try:
+                return _Search(self._client, self._names, self.view(), request).run()
+            except Moved:
+                self._view = None
+                if attempt > 2:
+                    pause(attempt - 2)
+        raise StoreError("the index changes faster than it can be read", hint="try again", retryable=True)
+
+
+class _Search:
+    """One try to answer a request."""
+
+    def __init__(self, client: Client, names: Names, seen: View, request: Request) -> None:
+        self._client, self._names, self._view, self._request = client, names, seen, request
+        scope = request.scope
+        self._sources = {documents.source_id(state.source): state for state in sources_in(scope, seen.states())}
+        self._files, self._chunks = FileTest(scope), ChunkTest(scope)
+        self._patterns = [LinePattern(pattern) for pattern in scope.patterns]
+        self._not_patterns = [LinePattern(pattern) for pattern in scope.not_patterns]
+        self._times: dict[str, float] = {}
+        self._filters = query.narrowing(scope, self._narrow_sources())
+
+    def _narrow_sources(self) -> list[str] | None:
+        """The sources to filter by; None when all are in scope, since a filter that all pass costs a third of the search."""
+        there = sum(not row.forgotten for row in self._view.rows.values())
+        return None if len(self._sources) == there else sorted(self._sources)
+
+    def run(self) -> Retrieved:
+        notes = []
+        if len(set(self._request.terms)) > query.MOST_TERMS:
+            notes.append(f"the question has {len(set(self._request.terms))} terms, the first {query.MOST_TERMS} count")
+        if not self._sources:
+            self._confirm([])
+            return Retrieved(exact_total=True, notes=notes, times_ms=self._times)
+        found = self._match() if self._patterns else self._rank()
+        found.notes = notes
+        found.times_ms = self._times
+        return found
+
+    # ---------------------------------------------------------------------------------------------------------- ranking
+
+    def _rank(self) -> Retrieved:
+        request = self._request
+        most_words, most_vectors = request.words, request.vectors if request.vector is not None else 0
+        while True:
+            body = query.hybrid(request, self._filters, min(most_words, MOST), min(most_vectors, MOST))
+            if not body["size"]:
+                self._confirm([])
+                return Retrieved(exact_total=True)
+            body["size"] = min(body["size"], MOST)
+            hits = self._search(body)
+            by_words = sorted((hit for hit in hits if hit.words > 0), key=lambda hit: (-hit.words, hit.order))
+            by_words = by_words[: min(most_words, MOST)] if "query" in body else []
+            by_vector = [hit for hit in hits if "vector" in hit.scores]
+            kept = [hit for hit in hits if self._decides(hit)]
+            self._confirm(kept)
+            words_left = [hit for hit in by_words if hit.candidate][: request.words]
+            vectors_left = [hit for hit in by_vector if hit.candidate][: request.vectors]
+            # Where hits were dropped from a full leg, those below them may deserve their places.
+            more_words = len(words_left) < request.words and len(by_words) >= most_words and most_words < MOST
+            more_vectors = len(vectors_left) < request.vectors and len(by_vector) >= most_vectors > 0
+            more_vectors = more_vectors and most_vectors < MOST
+            if not more_words and not more_vectors:
+                break
+            most_words = min(MOST, 4 * most_words) if more_words else most_words
+            most_vectors = min(MOST, 4 * most_vectors) if more_vectors else most_vectors
+        self._score(words_left)
+        self._score(vectors_left)
+        ids = {id(hit) for hit in words_left}
+        rest = [hit for hit in vectors_left if id(hit) not in ids]
+        rest.sort(key=lambda hit: (-(hit.candidate.cosine or 0.0) if hit.candidate else 0.0, hit.order))
+        candidates = [hit.candidate for hit in (*words_left, *rest) if hit.candidate]
+        return Retrieved(candidates, len(candidates), False)
+
+    # ---------------------------------------------------------------------------------------------------------- matching
+
+    def _match(self) -> Retrieved:
+        """All chunks that the patterns match, in order, page by page, until there are more than were asked for."""
+        most = self._request.matches
+        body = query.matching(self._request, self._filters, PAGE)
+        hits, last = self._page(body)
+        found = self._matching(hits)
+        if len(hits) == PAGE and len(found) <= most:
+            found, last = self._pages(body, most)
+        complete = last is None
+        self._score(found)
+        candidates = [hit.candidate for hit in found if hit.candidate]
+        return Retrieved(candidates[:most], len(candidates), complete)
+
+    def _pages(self, body: dict[str, Any], most: int) -> tuple[list[_Hit], Any]:
+        """As `_match`, over one snapshot of the index, since pages of different ones do not fit together."""
+        path = f"/{self._names.chunks}/_pit?keep_alive=2m"
+        pit = self._client.call("POST", path)[1]["id"]
+        found: list[_Hit] = []
+        try:
+            last: Any = None
+            while True:
+                paged = {**body, "pit": {"id": pit, "keep_alive": "2m"}}
+                if last is not None:
+                    paged["search_after"] = last
+                hits, last = self._page(paged)
+                found += self._matching(hits)
+                if last is None or len(found) > most:
+                    return found, last
+        finally:
+            self._client.call("DELETE", "/_pit", {"id": pit}, allow=(404,))
+
+    def _page(self, body: dict[str, Any]) -> tuple[list[_Hit], Any]:
+        hits = self._search(body)
+        return hits, self._last if len(hits) == body["size"] else None
+
+    def _matching(self, hits: Sequence[_Hit]) -> list[_Hit]:
+        begin = time.perf_counter()
+        kept = [hit for hit in hits if self._decides(hit)]
+        self._took("match", begin)
+        self._confirm(kept)
+        return [hit for hit in kept if hit.candidate]
+
+    # ------------------------------------------------------------------------------------------------------------- parts
+
+    def _search(self, body: dict[str, Any]) -> list[_Hit]:
+        begin = time.perf_counter()
+        options = "include_named_queries_score=true&allow_partial_search_results=false"
+        if "knn" not in body:  # with it the server does so by itself, and refuses to be told
+            options += "&search_type=dfs_query_then_fetch"
+        index = "" if "pit" in body else f"/{self._names.chunks}"
+        _, answer = self._client.call("POST", f"{index}/_search?{options}", body)
+        self._took("search", begin)
+        hits = answer["hits"]["hits"]
+        self._last = hits[-1].get("sort") if hits else None
+        return [_Hit(hit["_source"], hit.get("matched_queries") or {}) for hit in hits]
+
+    def _decides(self, hit: _Hit) -> bool:
+        """Whether the chunk is in scope, sources aside."""
+        document = hit.document
+        if self._files and not self._files.admits(documents.back(document["path"]), document["language"]):
+            return False
+        if self._chunks and not self._chunks.admits(document["kind"], documents.symbols(document)):
+            return False
+        if self._patterns or self._not_patterns:
+            text = document["text"].encode()
+            if not all(pattern.matches(text) for pattern in self._patterns):
+                return False
+            return not any(pattern.matches(text) for pattern in self._not_patterns)
+        return True
+
+    def _confirm(self, hits: Sequence[_Hit]) -> None:
+        """Gives those hits a candidate that a source in scope shows. Raises Moved when a pointer moved since the rows were read."""
+        begin = time.perf_counter()
+        sources = sorted({src for hit in hits for src in hit.document["src"] if src in self._sources})
+        pairs = sorted(
+            {(src, hit.document["path"]) for hit in hits for src in hit.document["src"] if src in self._sources}
+        )
+        rows_at = [row_at(self._names, self._sources[src].source) for src in sources]
+        entries_at = [
+            At(
+                self._names.files,
+                documents.entry_id(src, documents.back(path)),
+                self._sources[src].source.repo,
+            )
+            for src, path in pairs
+        ]
+        registry, *answers = self._client.read([registry_at(self._names), *rows_at, *entries_at])
+        if (registry.seq_no if registry else -1) != self._view.registry:
+            raise Moved
+        for src, document in zip(sources, answers, strict=False):
+            if document is None or row_back(document.source).pointer != self._view.rows[src].pointer:
+                raise Moved
+        shown: dict[tuple[str, str], documents.Mark] = {}
+        for (src, path), document in zip(pairs, answers[len(sources) :], strict=True):
+            if document is None:
+                continue
+            mark = confirmed(document.source, self._view.rows[src])
+            if mark is not None and mark.blob:
+                shown[src, path] = mark
+        for hit in hits:
+            places = [
+                self._place(src, mark.modified)
+                for src in hit.document["src"]
+                if (mark := shown.get((src, hit.document["path"]))) is not None
+                and (mark.blob, mark.recipe) == (hit.document["blob"], hit.document["recipe"])
+            ]
+            if places:
+                hit.candidate = documents.candidate(hit.document, sorted(places))
+        self._took("confirm", begin)
+
+    def _place(self, src: str, modified: bool) -> Place:
+        return place(self._sources[src], modified)
+
+    def _score(self, hits: Iterable[_Hit]) -> None:
+        weights = dict(zip(FIELDS, self._request.weights, strict=True))
+        for hit in hits:
+            candidate = hit.candidate
+            assert candidate is not None
+            raw = {name: hit.scores[name] / weights[name] if name in hit.scores else 0.0 for name in FIELDS}
+            candidate.content, candidate.path_score, candidate.names = raw["content"], raw["path"], raw["names"]
+            if self._request.vector is not None:
+                candidate.cosine = _cosine(self._request.vector, hit.document.get("vector", ""))
+
+    def _took(self, what: str, begin: float) -> None:
+        self._times[what] = self._times.get(what, 0.0) + (time.perf_counter() - begin) * 1000
+
+
+def confirmed(entry: Mapping[str, Any], row: Row) -> documents.Mark | None:
+    """What an entry says at the row's pointer. Raises Moved when it was written over by later publications."""
+    cur, prev = documents.mark(entry["cur"]), documents.mark(entry["prev"])
+    shown = documents.visible(cur, prev, row.pointer, row.aborted)
+    if shown is None and prev is not None and prev.epoch > row.pointer:
+        raise Moved
+    return shown
+
+
+def place(state: SourceState, modified: bool) -> Place:
+    """A source as the place of a candidate."""
+    return Place(state.source, state.commit, state.head, modified, state.web)
+
+
+def _cosine(asked: bytes, vector: str) -> float:
+    if not vector:
+        return 0.0
+    return cosine(sum(map(mul, memoryview(asked).cast("b"), memoryview(bytes.fromhex(vector)).cast("b"))))
