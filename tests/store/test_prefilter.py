@@ -54,8 +54,15 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-REGEXES = st.recursive(ATOMS, _combined, max_leaves=10)
-TEXTS = st.text(st.sampled_from("aabBkKsS1_ (.é\u3000\u212a\u017f\n\tfo"), max_size=24)
+_WORDY = st.sampled_from(
+    [*r"a b ab a+ [ab] (?:a|b) \w+  (?i:k) é a? \s+ \( \(? (?:ab)* (?:a\()+ (?:b|\() . ^ $ [^a]".split(), " ", " ?"]
+)
+REGEXES = st.one_of(
+    st.recursive(ATOMS, _combined, max_leaves=10), st.lists(_WORDY, min_size=2, max_size=8).map("".join)
+)
+TEXTS = st.text(st.sampled_from("ab k("), max_size=16) | st.text(
+    st.sampled_from("aabBkKsS1_ (.é\u3000\u212a\u017f\n\tfo"), max_size=24
+)
 
 
 @settings(max_examples=1500, deadline=None)

@@ -1,0 +1,138 @@
+"""What is kept of a file version besides its words and vectors: the facts of its chunks, and its text in compressed frames.
+
+The facts of one chunk can be read without those of the others: a search shows a chunk or two of a hundred files. The text is
+cut at the starts of chunks into frames of about 64 KB, so that reading a chunk unpacks one frame, and packs well all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from struct import Struct
+from typing import NamedTuple
+
+import zstandard
+
+from codequarry.store.schema import terms_hash
+from codequarry.text import content_hash
+from codequarry.types import Chunk, FileVersion, Symbol
+
+FRAME_BYTES = 64 << 10
+_LEVEL = 3
+_HEAD = Struct("<II")  # number of chunks, number of frames
+_FRAME = Struct("<I")  # first byte of a frame in the text; one more for the end of the last
+_CHUNK = Struct("<IIII16s16sI")  # lines, bytes, hashes of text and terms, start of the details
+
+
+class ChunkFacts(NamedTuple):
+    """One chunk of a file version."""
+
+    start_line: int
+    end_line: int
+    start_byte: int
+    end_byte: int
+    text_hash: str
+    terms_hash: str
+    kind: str
+    breadcrumb: str
+    symbols: tuple[Symbol, ...]
+
+
+def pack(file: FileVersion) -> tuple[bytes, list[bytes]]:
+    """The facts of a file's chunks, and the compressed frames of its text."""
+    borders = _borders(len(file.text), [chunk.start_byte for chunk in file.chunks])
+    out = [_HEAD.pack(len(file.chunks), len(borders) - 1), *map(_FRAME.pack, borders)]
+    details: list[bytes] = []
+    at = 0
+    for chunk in file.chunks:
+        detail = _details(file.path, chunk)
+        text_hash = chunk.content_hash or content_hash(file.text[chunk.start_byte : chunk.end_byte])
+        hashes = bytes.fromhex(text_hash), bytes.fromhex(terms_hash(chunk, file.path_terms))
+        out.append(
+            _CHUNK.pack(chunk.start_line, chunk.end_line, chunk.start_byte, chunk.end_byte, hashes[0], hashes[1], at)
+        )
+        details.append(detail)
+        at += len(detail)
+    compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+    return b"".join(out + details), [compress(file.text[start:end]) for start, end in pairwise(borders)]
+
+
+def _borders(size: int, starts: Sequence[int]) -> list[int]:
+    borders, last = [0], 0
+    for start in sorted(starts):
+        if start - borders[-1] > FRAME_BYTES and last > borders[-1]:
+            borders.append(last)
+        last = start
+    if size - borders[-1] > FRAME_BYTES and last > borders[-1]:
+        borders.append(last)
+    return [*borders, size]
+
+
+def _details(path: str, chunk: Chunk) -> bytes:
+    # Most breadcrumbs begin with the path, which is kept once for the file.
+    rest = chunk.breadcrumb.removeprefix(path)
+    breadcrumb = [rest] if rest != chunk.breadcrumb else chunk.breadcrumb
+    return json.dumps([chunk.kind, breadcrumb, *chunk.symbols], separators=(",", ":")).encode()
+
+
+class Facts:
+    """Reads what `pack` made for the file at `path`."""
+
+    __slots__ = ("_data", "_details", "_first", "_frames", "_path", "chunks")
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self._path = path
+        self._data = data
+        self.chunks, self._frames = _HEAD.unpack_from(data)
+        self._first = _HEAD.size + (self._frames + 1) * _FRAME.size
+        self._details = self._first + self.chunks * _CHUNK.size
+
+    def __getitem__(self, number: int) -> ChunkFacts:
+        """The facts of a chunk by its number in the file."""
+        start_line, end_line, start, end, text_hash, terms, at = _CHUNK.unpack_from(
+            self._data, self._first + number * _CHUNK.size
+        )
+        if number + 1 < self.chunks:
+            until = _CHUNK.unpack_from(self._data, self._first + (number + 1) * _CHUNK.size)[-1]
+            detail = self._data[self._details + at : self._details + until]
+        else:
+            detail = self._data[self._details + at :]
+        kind, breadcrumb, *symbols = json.loads(detail)
+        return ChunkFacts(
+            start_line,
+            end_line,
+            start,
+            end,
+            text_hash.hex(),
+            terms.hex(),
+            kind,
+            breadcrumb if isinstance(breadcrumb, str) else self._path + breadcrumb[0],
+            tuple([Symbol(*symbol) for symbol in symbols]),
+        )
+
+    def span(self, number: int) -> tuple[int, int]:
+        """First byte and end of a chunk in the text."""
+        row: tuple[int, ...] = _CHUNK.unpack_from(self._data, self._first + number * _CHUNK.size)
+        return row[2], row[3]
+
+    def start_line(self, number: int) -> int:
+        """The first line of a chunk."""
+        row: tuple[int, ...] = _CHUNK.unpack_from(self._data, self._first + number * _CHUNK.size)
+        return row[0]
+
+    def frames(self) -> list[int]:
+        """Where each frame begins in the text, and where the last one ends."""
+        return [value for (value,) in _FRAME.iter_unpack(self._data[_HEAD.size : self._first])]
+
+
+_local = threading.local()
+
+
+def unpack(frame: bytes) -> bytes:
+    """The text of one frame."""
+    decompress: Callable[[bytes], bytes] | None = getattr(_local, "decompress", None)
+    if decompress is None:
+        decompress = _local.decompress = zstandard.ZstdDecompressor().decompress
+    return decompress(frame)
