@@ -229,7 +229,10 @@ def decode(data: bytes) -> str | None:
     which every byte fits. The result can always be encoded as UTF-8.
     """
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        text = data.decode("utf-32", "replace")
+        try:
+            text = data.decode("utf-32")
+        except UnicodeDecodeError:
+            return None
     elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = data.decode("utf-16", "replace")
     elif b"\0" in data[:8000]:
@@ -306,7 +309,7 @@ _PATHS: dict[str, str] = {
 # In the comments at the head of a file: that it was made, and that it is not to be edited or by which tool.
 _HEADER = re.compile(
     r"""
-        (?<![\w.-])@generated(?![\w-]) | <auto-?generated\b | \bcode\ generated\b.{0,300}?\bdo\ not\ edit\b
+        (?<![\w.`'"-])@generated(?![\w`'"-]) | <auto-?generated\b | \bcode\ generated\b.{0,300}?\bdo\ not\ edit\b
       | \bgenerated\b.{0,300}?\b(do\ not|don't|never|should\ not\ be|not\ to\ be)\ (manually\ |hand[ -])?(edit|modif|change|touch)
       | \b(do\ not|don't)\ (manually\ |hand[ -])?(edit|modif|change)\w*\b.{0,200}?\b(auto-?\ ?|automatically\ )?generated\b
       | \bthis\ (file|code|source|class|module|header)\ (is|was|has\ been)\ (an?\ )?(auto-?|automatically\ |machine[ -])?generated\b
@@ -359,19 +362,29 @@ def marks(path: str, text: str) -> tuple[str, ...]:
             )
         )
     )
-    generated = bool(_paths("generated").search(lower)) or _says_generated(text)
+    generated = bool(_paths("generated").search(lower)) or _says_generated(lower, text)
     return tuple(mark for mark, holds in (("build", build), ("generated", generated), ("vendored", vendored)) if holds)
 
 
-def _says_generated(text: str) -> bool:
+# Templates hold the header of what they make; in scripts a line that begins with // is text that they write.
+_TEMPLATES = tuple(".tt .tmpl .gotmpl .tpl .template .j2 .jinja .jinja2 .erb .mustache .hbs .ejs .ftl .vm .in".split())
+_SCRIPTS = tuple(".sh .bash .zsh .py .rb .pl .pm .awk .mk .ps1 .r .jl .ex .exs".split())
+
+
+def _says_generated(lower: str, text: str) -> bool:
     """Whether a comment in the first 40 lines says that a tool wrote the file."""
     head = text[:4000]
     lowered = head.lower()
     if not any(word in lowered for word in ("generated", "produced by", "made by", "do not edit")):
         return False
+    if lower.endswith(_TEMPLATES):
+        return False
+    script = lower.endswith(_SCRIPTS)
     comments, within = [], False
     for line in head.splitlines()[:40]:
         if within or _COMMENT.match(line):
+            if script and line.lstrip().startswith(("//", "/*", "--")):
+                continue
             comments.append(line.strip(" \t/*#-;%!<>"))
             opened, closed = max(line.rfind("/*"), line.rfind("<!--")), max(line.rfind("*/"), line.rfind("-->"))
             within = opened > closed if opened != closed else within

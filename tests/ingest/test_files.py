@@ -1,0 +1,243 @@
+"""Which files count: by rules, by content, and what marks they get."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codequarry.ingest.files import REASONS, Examined, FileOptions, Verdicts, decode, examine, marks, nameable
+from codequarry.types import Skipped
+
+OPTIONS = FileOptions()
+
+
+def reason(path, data):
+    found = examine(path, data, OPTIONS)
+    return found.reason if isinstance(found, Skipped) else None
+
+
+# -------------------------------------------------------------------------------------------------------------- decoding
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", ""),
+        ("größe\r\n".encode(), "größe\r\n"),
+        ("\ufeffa\n".encode(), "a\n"),
+        ("größe\n".encode("latin-1"), "größe\n"),
+        ("“quoted” – €\n".encode("cp1252"), "“quoted” – €\n"),
+        (b"caf\xe9 \x81\n", "café \x81\n"),
+        ("größe\n".encode("utf-16"), "größe\n"),
+        (b"\xfe\xff" + "größe\n".encode("utf-16-be"), "größe\n"),
+        ("größe\n".encode("utf-32"), "größe\n"),
+        (b"\xff\xfea\0b", "a\ufffd"),
+        (b"form\x0cfeed \x1b[31mred\n", "form\x0cfeed \x1b[31mred\n"),
+        (b"x" * 8000 + b"\0", "x" * 8000 + "\0"),
+        (b"x" * 7999 + b"\0", None),
+        (b"\x89PNG\r\n\x1a\n\0\0", None),
+        (b"\xff\xfe\0\0\0\0", None),
+        (bytes(range(1, 256)), None),
+    ],
+)
+def test_text_is_told_from_its_bytes(data, text):
+    assert decode(data) == text
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=50).map(lambda data: b"\xff\xfe" + data))
+def test_every_file_is_text_that_can_be_kept_or_has_a_reason(data):
+    found = examine("a.txt", data, OPTIONS)
+    if isinstance(found, Skipped):
+        assert found.reason in REASONS
+    else:
+        assert isinstance(found, Examined)
+        found.text.encode("utf-8")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff")))
+def test_utf_8_is_taken_exactly_as_it_is(text):
+    assert decode(text.encode()) == text
+
+
+# --------------------------------------------------------------------------------------------------------- by its content
+
+
+def test_what_is_larger_than_the_limit_does_not_count():
+    assert examine("a.txt", b"x\n" * 500_001, OPTIONS) == Skipped("a.txt", "too-large", "1,000,002 bytes")
+    assert isinstance(examine("a.txt", b"x\n" * 500_001, FileOptions(max_bytes=2_000_000)), Examined)
+
+
+def test_a_pointer_of_git_lfs_says_how_much_is_elsewhere():
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    assert examine("a.bin", pointer, OPTIONS) == Skipped("a.bin", "lfs-pointer", "12,345 bytes elsewhere")
+    assert reason("doc.md", b"# On LFS\n\n" + pointer) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "expected"),
+    [
+        ("app.js", b"var a=1,b=function(){return a};" * 300, "minified"),
+        ("style.css", b".a{color:red}" * 500, "minified"),
+        ("data.json", b'{"a":[1,2,3]},' * 2000, "minified"),
+        ("app.js", b"var a = 1;\n" * 1000, None),
+        ("short.js", b"var a=1;" * 100, None),
+        ("long.md", b"A paragraph of many words that stands on one line of the file. " * 500, None),
+        ("note.txt", b"word " * 10_000, None),
+        ("values.csv", b"1.0,2.0,3.0,4.0\n" * 2000, None),
+        ("page.ipynb", b'{"image/png": "' + b"iVBORw0KGgo" * 4000 + b'"}\n', None),
+    ],
+)
+def test_minified_files_are_told_by_their_lines(path, data, expected):
+    assert reason(path, data) == expected
+
+
+# ------------------------------------------------------------------------------------------------------------------ marks
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("src/app.py", "x = 1\n", ()),
+        ("vendor/github.com/x/y.go", "", ("vendored",)),
+        ("web/node_modules/x/index.js", "", ("vendored",)),
+        ("pip/_vendor/requests/api.py", "", ("vendored",)),
+        ("include/third_party/a.h", "", ("vendored",)),
+        ("external/lib.c", "", ("vendored",)),
+        ("src/external/client.go", "", ()),
+        ("js/jquery-3.6.0.min.js", "", ("build", "vendored")),
+        ("src/require.js", "", ()),
+        ("dist/app.js", "", ("build",)),
+        ("cmd/dist/build.go", "", ()),
+        ("go/build/build.go", "", ()),
+        ("build/webpack.config.js", "module.exports = {}\n", ()),
+        ("target/classes/a.xml", "", ("build",)),
+        ("src/target/option.rs", "", ()),
+        ("lib/index.js", '"use strict";\nObject.defineProperty(exports, "__esModule", { value: true });\n', ("build",)),
+        ("lib/index.js", "/******/ (function(modules) { // webpackBootstrap\n", ("build",)),
+        ("lib/index.js", "let a;\n//# sourceMappingURL=index.js.map\n", ("build",)),
+        ("a/x.pb.go", "", ("generated",)),
+        ("x_pb2.py", "", ("generated",)),
+        ("Form.Designer.cs", "", ("generated",)),
+        ("package-lock.json", "", ("generated",)),
+        ("a.go", '// Code generated by "stringer"; DO NOT EDIT.\n\npackage a\n', ("generated",)),
+        ("a.java", "/**\n * @generated SignedSource<<x>>\n */\n", ("generated",)),
+        ("a.cs", "// <auto-generated>\n//  by a tool\n// </auto-generated>\n", ("generated",)),
+        ("a.c", "/*\n  Automatically generated from a.y,\n  do not edit.\n*/\n", ("generated",)),
+        ("a.sql", "-- This file was automatically generated by sqlc\n", ("generated",)),
+        ("a.rb", "# DO NOT EDIT: this file is generated from a template\n", ("generated",)),
+        ("requirements.txt", "#\n# This file is autogenerated by pip-compile with Python 3.11\n", ("generated",)),
+        ("mk.sh", '# writes a.go\ncat <<EOF\n// Code generated by mk.sh. DO NOT EDIT.\nEOF\n', ()),
+        ("a.go.tmpl", "// Code generated by x. DO NOT EDIT.\n", ()),
+        ("a.py", '"""Finds files that say `@generated` or DO NOT EDIT."""\nMARK = "@generated"\n', ()),
+        ("a.py", "# Reads generated files.\n# Please edit the settings.\n", ()),
+        ("a.go", "package a\n" + "\n" * 60 + "// Code generated by x. DO NOT EDIT.\n", ()),
+        ("vendor/x/zz_generated.deepcopy.go", "", ("generated", "vendored")),
+    ],
+)
+def test_marks_are_given_by_convention_and_by_header(path, text, expected):
+    assert marks(path, text) == expected
+
+
+# -------------------------------------------------------------------------------------------------------- rules of the tree
+
+RULES = {
+    ".gitattributes": "*.gen.py linguist-generated\n/lib/** linguist-vendored=true\nlib/own.py -linguist-vendored\n*.txt text\n",
+    "sub/.gitattributes": "special.py linguist-generated=true\n",
+    ".codequarryignore": "# comment\n*.log\n!keep.log\n/docs/\nfixtures/**/big.py\n",
+    "sub/.codequarryignore": "!wanted.log\nlocal.py\n",
+    "a.py": "a\n",
+    "a.gen.py": "a\n",
+    "lib/x/theirs.py": "a\n",
+    "lib/own.py": "a\n",
+    "sub/special.py": "a\n",
+    "special.py": "a\n",
+    "x.log": "a\n",
+    "keep.log": "a\n",
+    "docs/deep/a.md": "a\n",
+    "sub/docs/a.md": "a\n",
+    "fixtures/a/b/big.py": "a\n",
+    "sub/wanted.log": "a\n",
+    "sub/other.log": "a\n",
+    "sub/local.py": "a\n",
+    "local.py": "a\n",
+    "odd \udcff\n.log": "a\n",
+}
+LEFT_OUT = {
+    "a.gen.py": "generated",
+    "sub/special.py": "generated",
+    "lib/x/theirs.py": "vendored",
+    "x.log": "ignored",
+    "docs/deep/a.md": "ignored",
+    "fixtures/a/b/big.py": "ignored",
+    "sub/other.log": "ignored",
+    "sub/local.py": "ignored",
+    "odd \udcff\n.log": "ignored",
+}
+
+
+@pytest.mark.parametrize("kind", ["work tree", "objects", "mirror", "plain folder"])
+def test_rules_in_the_tree_leave_the_same_files_out_wherever_it_is_read(kind, repository, list_tree, tmp_path):
+    made = repository().write(RULES)
+    if kind == "plain folder":
+        (made.folder / ".git").rename(tmp_path / "away")
+    else:
+        made.commit()
+    spec = f"file://{made.folder}" if kind == "mirror" else made.folder
+    branches = ["main"] if kind == "objects" else []
+    tree = list_tree(spec, branches=branches)
+    assert {skip.path: skip.reason for skip in tree.skipped} == LEFT_OUT
+    assert {entry.path for entry in tree.entries} == RULES.keys() - LEFT_OUT.keys()
+    switched = list_tree(spec, branches=branches, options=FileOptions(generated=True, vendored=True))
+    assert {skip.reason for skip in switched.skipped} == {"ignored"}
+    half = list_tree(spec, branches=branches, options=FileOptions(generated=True))
+    assert {skip.reason for skip in half.skipped} == {"ignored", "vendored"}
+
+
+def test_a_persons_own_list_of_ignored_names_is_no_rule_of_the_tree(repository, list_tree, tmp_path):
+    made = repository()
+    (tmp_path / "excludes").write_text("*.py\n")
+    made.git("config", "--global", "core.excludesFile", str(tmp_path / "excludes"))
+    made.write({"a.py": "1\n", ".codequarryignore": "*.log\n", "b.log": "2\n"})
+    made.git("add", "-f", "-A")
+    made.commit()
+    for branches in ([], ["main"]):
+        tree = list_tree(made.folder, branches=branches)
+        assert [entry.path for entry in tree.entries] == [".codequarryignore", "a.py"]
+
+
+@given(st.lists(st.sampled_from([b"a", b".git", b".GIT", b"..", b".", b"", b"\xff"]), min_size=1).map(b"/".join))
+def test_a_path_with_a_part_that_git_forbids_cannot_be_named(path):
+    assert nameable(path) == (not {b".git", b"..", b".", b""} & {part.lower() for part in path.split(b"/")})
+
+
+# -------------------------------------------------------------------------------------------------------------- verdicts
+
+
+@pytest.mark.parametrize("branches", [[], ["main"]])
+def test_what_the_content_ruled_out_is_left_out_unread_until_it_changes(branches, repository, list_trees):
+    made = repository()
+    made.commit({"logo.png": b"\x89PNG\0", "a.py": "1\n", "gone.bin": b"\0"})
+    (first,) = list_trees(made.folder, branches=branches)
+    assert len(first.entries) == 3
+    hints = first.learnt([Skipped("logo.png", "binary", "why"), Skipped("gone.bin", "binary"), Skipped("a.py", "unreadable")])
+    (second,) = list_trees(made.folder, branches=branches, hints=lambda _: hints)
+    assert [entry.path for entry in second.entries] == ["a.py"]
+    assert second.skipped == [("gone.bin", "binary", ""), ("logo.png", "binary", "why")]
+    (third,) = list_trees(made.folder, branches=branches, hints=lambda _: second.hints)
+    assert third.skipped == second.skipped
+    made.commit({"logo.png": b"text now\n"})
+    (made.folder / "gone.bin").unlink()
+    made.commit()
+    (fourth,) = list_trees(made.folder, branches=branches, hints=lambda _: third.hints)
+    assert [entry.path for entry in fourth.entries] == ["a.py", "logo.png"]
+    assert fourth.skipped == []
+    other = FileOptions(max_bytes=500_000)
+    (fifth,) = list_trees(made.folder, branches=branches, hints=lambda _: third.hints, options=other)
+    assert len(fifth.entries) == 2
+
+
+@given(st.binary())
+def test_hints_that_are_none_hold_no_verdicts(data):
+    for hints in (data, b"CQH1" + data):
+        assert Verdicts(hints, OPTIONS)("a", "b") is None
