@@ -22,7 +22,10 @@ def written(repository):
 
 
 def oids(made):
-    return dict(reversed(line.split("\t")) for line in made.git("ls-tree", "--format=%(objectname)%x09%(path)", "HEAD").split("\n"))
+    return dict(
+        reversed(line.split("\t"))
+        for line in made.git("ls-tree", "--format=%(objectname)%x09%(path)", "HEAD").split("\n")
+    )
 
 
 def test_blobs_come_in_the_order_in_which_they_were_asked_for(written):
@@ -149,7 +152,11 @@ def test_progress_is_told_line_by_line(repository, tmp_path):
     assert all("\r" not in line for line in told)
 
 
-@given(st.text(min_size=1).filter(lambda text: not set(text) & set("@/ \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0") and text.strip() == text))
+@given(
+    st.text(min_size=1).filter(
+        lambda text: not set(text) & set("@/ \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0") and text.strip() == text
+    )
+)
 def test_no_credential_stays_in_a_text(secret):
     assert "canary" not in scrub(f"fatal: unable to access 'https://canary{secret}@host/x' and ssh://canary{secret}@y")
 
@@ -184,7 +191,7 @@ def test_what_git_says_gets_a_hint(said, hint, retryable):
 
 
 def test_ignored_paths_are_matched_as_they_are_whatever_their_names(tmp_path):
-    names = [b":(glob)x.log", b":!x.log", b"-rf.log", b"\xff\n.log", b" .log", b"a/b/\"c.log", b"*.txt", b"kept.txt"]
+    names = [b":(glob)x.log", b":!x.log", b"-rf.log", b"\xff\n.log", b" .log", b'a/b/"c.log', b"*.txt", b"kept.txt"]
     (tmp_path / ".gitignore").write_text("*.log\n")
     with empty_repository() as beside:
         found = ignored(Git(), names, f"--work-tree={tmp_path}", git_dir=beside, cwd=str(tmp_path))

@@ -56,7 +56,9 @@ def test_credentials_in_an_address_are_kept_apart_from_everything_that_is_shown(
 
 @given(
     st.from_regex(r"[A-Za-z0-9._~%+-]{6,40}", fullmatch=True).filter(lambda text: "canary" not in text),
-    st.sampled_from(["https://{}@{}/org/api", "https://u:{}@{}/org/api", "ssh://git:{}@{}/org/api", "http://{}:x@{}/o/a"]),
+    st.sampled_from(
+        ["https://{}@{}/org/api", "https://u:{}@{}/org/api", "ssh://git:{}@{}/org/api", "http://{}:x@{}/o/a"]
+    ),
     st.sampled_from(["github.com", "host:1", "host:port", "-host", "[::1]", "", "a b"]),
 )
 def test_no_secret_of_an_address_is_ever_shown(secret, form, host):
@@ -108,7 +110,9 @@ def test_hostile_addresses_are_refused_before_git_sees_them(spec, tmp_path, logg
     assert not logged_git.exists()
 
 
-@pytest.mark.parametrize("spec", ["/srv/git", "file:///srv/git", "http://github.com/a/b", "https://github.com:8443/a/b"])
+@pytest.mark.parametrize(
+    "spec", ["/srv/git", "file:///srv/git", "http://github.com/a/b", "https://github.com:8443/a/b"]
+)
 def test_a_server_takes_only_https_and_ssh_at_their_usual_ports(spec, list_trees, logged_git):
     with pytest.raises(BadInput):
         list_trees(spec, profile="server")
@@ -121,7 +125,9 @@ def test_a_server_takes_no_credentials_in_an_address(list_trees):
     assert "canary" not in caught.value.message
 
 
-@pytest.mark.parametrize("branch", ["--upload-pack=x", "a..b", "refs/remotes/x", "refs/heads/../x", "a b", "", "x\0y", "-"])
+@pytest.mark.parametrize(
+    "branch", ["--upload-pack=x", "a..b", "refs/remotes/x", "refs/heads/../x", "a b", "", "x\0y", "-"]
+)
 def test_hostile_names_of_branches_are_refused(branch, repository, list_trees):
     made = repository()
     made.commit({"a.py": "1\n"})
@@ -191,7 +197,10 @@ def test_two_repositories_called_api_and_their_odd_files(repository, list_tree):
             tree = list_tree(made.folder, branches=branches)
             trees_of[organisation, branches] = tree
             assert tree.source.repo == f"github.com/{organisation}/api"
-            assert {(skip.path, skip.reason) for skip in tree.skipped} == {("passwords", "symlink"), ("big.min.js", "too-large")}
+            assert {(skip.path, skip.reason) for skip in tree.skipped} == {
+                ("passwords", "symlink"),
+                ("big.min.js", "too-large"),
+            }
             reader = pickle.loads(pickle.dumps(tree.reader))
             read = {entry.path: data for entry, data in reader.read(tree.entries)}
             expected = {path: text.encode() if isinstance(text, str) else text for path, text in odd.items()}
@@ -216,7 +225,11 @@ def test_branches_are_read_from_objects_and_never_from_the_disk(repository, list
     made.write({"a.py": "on disk\n", "b.py": "untracked\n"})
     found = list_trees(made.folder, branches=["older", "main", "v1", "main"])
     assert [(tree.source.branch, tree.commit) for tree in found] == [("older", first), ("main", second), ("v1", first)]
-    assert [[data for _, data in tree.reader.read(tree.entries)] for tree in found] == [[b"old\n"], [b"new\n"], [b"old\n"]]
+    assert [[data for _, data in tree.reader.read(tree.entries)] for tree in found] == [
+        [b"old\n"],
+        [b"new\n"],
+        [b"old\n"],
+    ]
     assert not any(entry.modified for tree in found for entry in tree.entries)
 
 
@@ -235,7 +248,10 @@ def test_branches_of_a_linked_work_tree_and_a_remote_are_found(repository, list_
     commit = made.commit({"a.py": "1\n"})
     made.git("update-ref", "refs/remotes/origin/theirs", commit)
     made.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
-    assert [tree.source.branch for tree in list_trees(tmp_path / "side", branches=["theirs", "main"])] == ["theirs", "main"]
+    assert [tree.source.branch for tree in list_trees(tmp_path / "side", branches=["theirs", "main"])] == [
+        "theirs",
+        "main",
+    ]
     (side,) = list_trees(tmp_path / "side")
     assert (side.source.branch, side.head) == (f"worktree:{tmp_path / 'side'}", "side")
 
@@ -319,7 +335,9 @@ def test_a_mirror_holds_one_commit_of_each_wanted_branch_and_follows_it(reposito
     (tree,) = list_trees(spec)
     assert (tree.source, tree.commit, tree.origin) == ((f"local{made.folder}", "main"), first, spec)
     (mirror,) = (tmp_path / "mirrors").glob("*.git")
-    assert subprocess.run(["git", "-C", mirror, "rev-list", "--all"], capture_output=True, text=True).stdout.split() == [first]
+    assert subprocess.run(
+        ["git", "-C", mirror, "rev-list", "--all"], capture_output=True, text=True
+    ).stdout.split() == [first]
     made.git("commit", "-q", "--amend", "-m", "forced")
     made.commit({"b.py": "3\n"})
     (moved,) = list_trees(spec)
@@ -448,7 +466,9 @@ def test_the_helper_that_a_person_has_set_up_is_asked_for_a_password(repository,
     host, _ = forge
     made = repository("org/api")
     made.commit({"a.py": "1\n"})
-    made.git("config", "--global", "credential.helper", "!f() { echo username=someone; echo password=canary-secret; }; f")
+    made.git(
+        "config", "--global", "credential.helper", "!f() { echo username=someone; echo password=canary-secret; }; f"
+    )
     assert [entry.path for entry in list_tree(f"http://{host}/org/api/.git").entries] == ["a.py"]
 
 
@@ -473,7 +493,9 @@ def test_the_ssh_that_a_person_has_set_up_is_used(repository, list_tree, tmp_pat
     assert "Own=yes" in log.read_text()
 
 
-def test_a_server_uses_its_own_ssh_without_prompts_and_checks_what_arrives(repository, list_tree, tmp_path, monkeypatch):
+def test_a_server_uses_its_own_ssh_without_prompts_and_checks_what_arrives(
+    repository, list_tree, tmp_path, monkeypatch
+):
     _, log = _fake_ssh(tmp_path, monkeypatch, "ssh")
     monkeypatch.setenv("GIT_SSH_COMMAND", "false")
     good, bad = repository("good"), repository("bad", "--bare")
