@@ -6,7 +6,6 @@ cut at the starts of chunks into frames of about 64 KB, so that reading a chunk 
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -24,6 +23,10 @@ _LEVEL = 3
 _HEAD = Struct("<II")  # number of chunks, number of frames
 _FRAME = Struct("<I")  # first byte of a frame in the text; one more for the end of the last
 _CHUNK = Struct("<IIII16s16sI")  # lines, bytes, hashes of text and terms, start of the details
+
+
+_SEPARATOR = "\x1f"  # between the details of a chunk; no name has it
+_PATH = "\x1e"
 
 
 class ChunkFacts(NamedTuple):
@@ -71,10 +74,14 @@ def _borders(size: int, starts: Sequence[int]) -> list[int]:
 
 
 def _details(path: str, chunk: Chunk) -> bytes:
-    # Most breadcrumbs begin with the path, which is kept once for the file.
-    rest = chunk.breadcrumb.removeprefix(path)
-    breadcrumb = [rest] if rest != chunk.breadcrumb else chunk.breadcrumb
-    return json.dumps([chunk.kind, breadcrumb, *chunk.symbols], separators=(",", ":")).encode()
+    # Most breadcrumbs begin with the path, which is kept once for the file: _PATH stands for it.
+    breadcrumb = chunk.breadcrumb
+    if path and breadcrumb.startswith(path):
+        breadcrumb = _PATH + breadcrumb[len(path) :]
+    values = [chunk.kind, breadcrumb]
+    for symbol in chunk.symbols:
+        values += (symbol.name, symbol.kind, str(symbol.line))
+    return _SEPARATOR.join([value.replace(_SEPARATOR, " ") for value in values]).encode("utf-8", "surrogateescape")
 
 
 class Facts:
@@ -99,7 +106,8 @@ class Facts:
             detail = self._data[self._details + at : self._details + until]
         else:
             detail = self._data[self._details + at :]
-        kind, breadcrumb, *symbols = json.loads(detail)
+        kind, breadcrumb, *values = detail.decode("utf-8", "surrogateescape").split(_SEPARATOR)
+        symbols = zip(values[::3], values[1::3], values[2::3], strict=True)
         return ChunkFacts(
             start_line,
             end_line,
@@ -108,8 +116,8 @@ class Facts:
             text_hash.hex(),
             terms.hex(),
             kind,
-            breadcrumb if isinstance(breadcrumb, str) else self._path + breadcrumb[0],
-            tuple([Symbol(*symbol) for symbol in symbols]),
+            self._path + breadcrumb[1:] if breadcrumb[:1] == _PATH else breadcrumb,
+            tuple([Symbol(name, what, int(line)) for name, what, line in symbols]),
         )
 
     def span(self, number: int) -> tuple[int, int]:

@@ -105,11 +105,10 @@ def _by_vector(
     if in_play > scan_rows:
         notes.append("vectors ranked only what the words found: the index is large and the scope is not narrow")
         return [], {}
-    want = 2 * request.vectors
+    want = request.vectors + max(16, request.vectors // 8)
     while True:
         if listed is not None:
-            dots = vectors.dots(question, listed)
-            best = sorted(zip(dots, listed, strict=True), key=lambda pair: (-pair[0], pair[1]))
+            best = vectors.best_of(question, want, listed)
         else:
             best = vectors.best(question, want, None if scoped.files is None else scoped.files.runs)
         owned = [(dot, owner, row) for dot, row in best if (owner := scoped.owner(row)) is not None]
@@ -117,7 +116,7 @@ def _by_vector(
         products = {row: dot for dot, _, row in owned}
         found = [one for _, owner, row in owned if (one := scoped.admits(owner, row)) is not None]
         found = scoped.without_terms(found)
-        if len(found) >= request.vectors or listed is not None or len(best) >= in_play:
+        if len(found) >= request.vectors or len(best) >= in_play:
             break
         want *= 4
     found.sort(key=lambda one: (-products[one.row], *_place_key(one)))

@@ -24,6 +24,8 @@ from codequarry.types import Place, Scope
 _SET_SHARE = 0.3  # sources with less of all chunks than this are looked up file by file
 _SET_FILES = 5_000  # with more files than this the index of words is asked without them
 _REPOS = 16
+_KEEP_FILES = 50_000
+_KEEP_SETS = 32
 
 
 class FileSet(NamedTuple):
@@ -64,7 +66,7 @@ class Scoped:
         self.patterns = [LinePattern(pattern) for pattern in scope.patterns]
         self._not_patterns = [LinePattern(pattern) for pattern in scope.not_patterns]
         self._files: dict[int, FileRow | None] = {}
-        self._places: dict[int, tuple[Place, ...]] = {}
+        self._shown: dict[int, list[tuple[SourceRow, bool]]] = {}
         self._owners: dict[int, int | None] = {}
         self.files = self._file_set()
         self.narrow = self._narrow()
@@ -76,18 +78,23 @@ class Scoped:
         new = [number for number in set(ids) if number not in self._files]
         if not new:
             return
-        for number, showings in rows.showings(self.connection, new).items():
-            places = [self._place(source, modified) for source, modified in showings if source in self.sources]
-            if places:
-                self._places[number] = tuple(sorted(places))
-        self._files.update(dict.fromkeys(new))
-        for file in rows.file_rows(self.connection, [number for number in new if number in self._places]):
-            if not self.file_test or self.file_test.admits(file.path, file.language):
-                self._files[file.id] = file
+        known = {number: entry for number in new if (entry := self.view.files.get(number)) is not None}
+        if missing := [number for number in new if number not in known]:
+            showings = rows.showings(self.connection, missing)
+            read = {file.id: (file, showings.get(file.id, [])) for file in rows.file_rows(self.connection, missing)}
+            known.update(read)
+            if len(self.view.files) > _KEEP_FILES:
+                self.view.files.clear()
+            self.view.files.update(read)
+        for number in new:
+            self._files[number] = self._in_scope(*known[number]) if number in known else None
 
-    def _place(self, source: int, modified: bool) -> Place:
-        state = self.sources[source].state
-        return Place(state.source, state.commit, state.head, modified, state.web)
+    def _in_scope(self, file: FileRow, showings: Sequence[tuple[int, bool]]) -> FileRow | None:
+        shown = [(self.sources[source], modified) for source, modified in showings if source in self.sources]
+        if not shown or (self.file_test and not self.file_test.admits(file.path, file.language)):
+            return None
+        self._shown[file.id] = shown
+        return file
 
     def file(self, number: int) -> FileRow | None:
         """A file version that was loaded, None when it is out of scope or removed."""
@@ -95,7 +102,11 @@ class Scoped:
 
     def places(self, number: int) -> tuple[Place, ...]:
         """Where in scope a file version is shown, sorted."""
-        return self._places[number]
+        places = [
+            Place(row.state.source, row.state.commit, row.state.head, modified, row.state.web)
+            for row, modified in self._shown[number]
+        ]
+        return tuple(sorted(places)) if len(places) > 1 else tuple(places)
 
     def admits(self, number: int, row: int) -> Found | None:
         """The chunk of a row of a file version that was loaded, None when it is out of scope."""
@@ -142,10 +153,14 @@ class Scoped:
 
     def _file_set(self) -> FileSet | None:
         """The file versions in scope, where there is reason to believe that they are few; None else."""
+        scope = self.scope
         chunks = sum(row.state.chunks for row in self.sources.values())
         small = chunks < _SET_SHARE * self.view.rows
         if not self.sources or not (self.file_test.by_path or small):
             return None
+        key = (tuple(self.sources), scope.languages, scope.not_languages, scope.paths, scope.not_paths)
+        if isinstance(known := self.view.memo.get(key), FileSet):
+            return known
         found: dict[int, vectors.Run] = {}
         for number, path, language, first, count in self.connection.execute(
             "select f.id, f.path, f.language, f.first_row, f.rows from shown s join files f on f.id = s.file "  # noqa: S608
@@ -154,7 +169,10 @@ class Scoped:
             if not self.file_test or self.file_test.admits(to_text(path), language):
                 found[number] = first, count
         runs = vectors.merged(run for run in found.values() if run[1])
-        return FileSet(sorted(found), runs, sum(count for _, count in runs))
+        if len(self.view.memo) >= _KEEP_SETS:
+            self.view.memo.clear()
+        files = self.view.memo[key] = FileSet(sorted(found), runs, sum(count for _, count in runs))
+        return files
 
     def _narrow(self) -> list[tuple[Occur, Query]]:
         """Conditions for the index of words."""

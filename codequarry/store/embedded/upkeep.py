@@ -63,7 +63,7 @@ def compact(writer: Writer, folder: str) -> None:
     writer.words()
     writer.close(most_segments=0)
     identifiers.replace(join(folder, identifiers.FILE), words.fresh_identifiers(words.Words(folder)))
-    writer.connection.execute("pragma incremental_vacuum").fetchall()
+    writer.connection.executescript("pragma incremental_vacuum")
     writer.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 

@@ -26,6 +26,8 @@ class View(NamedTuple):
     identifiers: identifiers.Identifiers
     sources: dict[int, rows.SourceRow]
     rows: int  # chunks that any source shows, each counted once for each source
+    files: dict[int, tuple[rows.FileRow, list[tuple[int, bool]]]]  # versions that were looked up, and who shows them
+    memo: dict[object, object]  # sets of files that were looked up
 
 
 class Reader:
@@ -64,4 +66,6 @@ class Reader:
             identifiers.Identifiers(join(self._folder, identifiers.FILE)),
             found,
             sum(row.state.chunks for row in found.values()),
+            {},
+            {},
         )

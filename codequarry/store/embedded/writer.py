@@ -30,6 +30,8 @@ GRACE_S = 60.0
 PENDING_BYTES = 24 << 20
 """So much text waits for tantivy at most; then its words are committed, and the database can use their place again."""
 
+_FREE_PAGES = 1_000
+
 MOST_SEGMENTS = 12
 """With more segments a writer waits for the merges that it started before it ends."""
 
@@ -281,6 +283,16 @@ class Writer:
         if self._words is not None:
             self._words.close(most_segments=most_segments)
             self._words = None
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Gives back the room of words that waited, when it is worth moving pages."""
+        free, pages = (
+            int(self.connection.execute(f"pragma {name}").fetchone()[0]) for name in ("freelist_count", "page_count")
+        )
+        if free > _FREE_PAGES and free > pages // 20:
+            with self.unsynced():
+                self.connection.executescript("pragma incremental_vacuum")
 
     def abandon(self) -> None:
         """Ends the writer of words after a failure, without waiting for anything."""
