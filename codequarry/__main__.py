@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from codequarry.service.cli import main
 
-raise SystemExit(main())
+main()

@@ -36,9 +36,12 @@ def spans(lines: list[str], language: str) -> list[list[Span]]:
         style = _style(str(token).removeprefix("Token."))
         first, *others = text.split("\n")
         if first:
-            coloured[-1].append((style, first))
-        for piece in others:
-            coloured.append([(style, piece)] if piece else [])
+            line = coloured[-1]
+            if line and line[-1][0] == style:  # fewer escapes, and what belongs together stays together
+                line[-1] = (style, line[-1][1] + first)
+            else:
+                line.append((style, first))
+        coloured += [[(style, piece)] if piece else [] for piece in others]
     # A lexer is code of others; if it lost or added something, what stands in the file goes before colours.
     if ["".join(text for _, text in line) for line in coloured] != lines:
         return [[("", line)] for line in lines]

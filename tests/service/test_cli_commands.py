@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 from commandline import FILES, Command, fill, git, repository
@@ -257,7 +258,7 @@ def test_a_terminal_gets_colours_and_numbers_and_hostile_text_is_not_obeyed(comm
     code, shown = command.on_terminal("search", "evil_name")
     assert code == 0
     assert "\x1b[1;36ma\\x1b[2Jb.py:1-2\x1b[0m" in shown
-    assert r"\x1b]0;owned\x07 \u202e" in shown
+    assert r"\x1b]0;owned\x07 \u202e" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert set(re.findall(r"\x1b[^m]*m?", shown)) <= set(re.findall(r"\x1b\[[0-9;]*m", shown))
     for line in shown.replace("\r", "").splitlines()[1:]:
         assert len(re.sub(r"\x1b\[[0-9;]*m", "", line)) <= 80
@@ -279,6 +280,22 @@ def test_a_reader_that_stops_reading_is_no_error(command, tmp_path):
     assert dump.stderr.read() == b""
     dump.stderr.close()
     assert dump.wait(60) == 141
+
+
+def test_output_that_cannot_be_written_is_an_error(indexed):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        search = indexed.start("search", "retry", stdout=full, stderr=subprocess.PIPE)
+        _, said = search.communicate(timeout=60)
+    assert search.returncode == 4
+    assert said.decode().startswith("codequarry: No space left on device\n")
+    closed = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m codequarry search retry >&-"],
+        cwd=indexed.home,
+        env=indexed.env,
+        capture_output=True,
+        check=False,
+    )
+    assert (closed.returncode, closed.stderr) == (0, b"")
 
 
 @pytest.fixture(scope="module")
@@ -351,6 +368,30 @@ def test_dev_status_and_down_say_when_nothing_runs(command):
     assert (done.returncode, done.stdout) == (1, "")
     assert "codequarry dev up" in done.stderr
     assert command.json("dev", "down") == {"stopped": []}
+
+
+@pytest.mark.elasticsearch
+def test_all_of_it_works_on_elasticsearch_too(command, tmp_path, elasticsearch_url):
+    repo = repository(tmp_path / "app", FILES)
+    command.env |= {"CODEQUARRY_ELASTICSEARCH_URL": elasticsearch_url, "CODEQUARRY_ELASTICSEARCH_INDEX_PREFIX": "shell"}
+    assert command("search", "retry").returncode == 3
+    assert "3 files (3 added)" in command("index", repo).stdout
+    assert command.json("search", '"def retry"')["hits"][0]["path"] == "src/client.py"
+    assert command.json("status")["store"] == elasticsearch_url
+    assert command("read", "acme/app", "src/client.py").stdout == FILES["src/client.py"]
+    assert not (command.data / "index").exists()
+    here = command("--store", "here", "index", repo)
+    assert here.returncode == 0, here.stderr
+    assert command("dump").stdout == command("--store", "here", "dump").stdout
+    assert command("doctor").returncode == 0
+    assert command("repositories", "remove", "acme/app").returncode == 0
+    assert command("search", "retry").returncode == 1
+    assert (
+        command(
+            "--store", elasticsearch_url, "status", env={"CODEQUARRY_ELASTICSEARCH_INDEX_PREFIX": "other"}
+        ).returncode
+        == 3
+    )
 
 
 def test_settings_come_from_the_nearest_file(command, tmp_path):

@@ -1,6 +1,7 @@
 """What a person reads when something is wrong: what happened, what to do, no traceback, an exit status that scripts can use."""
 
 import os
+import sqlite3
 import subprocess
 
 import pytest
@@ -43,6 +44,19 @@ def test_an_elasticsearch_that_does_not_answer(command, words):
     assert "http://127.0.0.1:9" in message
     message, _ = says(command(*words, env={"CODEQUARRY_ELASTICSEARCH_URL": "http://user:secret@127.0.0.1:9"}), 4)
     assert "secret" not in message
+
+
+def test_an_index_of_a_newer_version(command, tmp_path):
+    folder = fill(tmp_path / "app", FILES)
+    assert command("index", folder).returncode == 0
+    database = sqlite3.connect(command.data / "index" / "quarry.db")
+    with database:
+        assert database.execute("update meta set value = value + 1 where key = 'schema'").rowcount == 1
+    database.close()
+    for words in (["search", "retry"], ["index", folder], ["status"], ["prompt", "x"]):
+        message, hint = says(command(*words), 3)
+        assert "layout" in message
+        assert "upgrade codequarry" in hint
 
 
 def test_an_address_that_is_no_store(command, tmp_path):
@@ -131,7 +145,7 @@ def test_a_repository_that_is_no_repository(command, tmp_path):
     message, _ = says(done, done.returncode)
     assert done.returncode in (2, 4)
     repo = repository(tmp_path / "app", FILES)
-    message, _ = says(command("index", repo, "--branch", "mian"), 1)
+    message, _ = says(command("index", repo, "--branch", "mian"), 2)
     assert "mian" in message
 
 
