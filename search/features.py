@@ -13,7 +13,7 @@ from typing import Any
 
 from codequarry.search.query import Query
 from codequarry.text import parts, terms
-from codequarry.types import Candidate, Symbol
+from codequarry.types import Candidate
 
 # Roles of a file beside plain source code. `generated`, `vendored` and `build` also come as marks from ingest.
 TEST, EXAMPLE, BENCH, VENDORED, GENERATED, BUILD, DOCS, CONFIG, DECLARATION = (
@@ -76,7 +76,7 @@ _GENERATED = re.compile(
     r".*(\.pb\.(go|cc|h)|_pb2(_grpc)?\.py|\.g\.(dart|cs)|\.min\.(js|css)|[._-]generated\.\w+|\.designer\.cs)$", re.I
 )
 _DECLARATION = re.compile(r".*(\.d\.[cm]?ts|\.pyi)$")
-_HISTORY = re.compile(r"(change(s|log)|history|news|release[-_]?notes|upgrad(e|ing)|migrat(e|ion|ing))\b.*", re.I)
+_HISTORY = re.compile(r"(change(s|log)|history|news|release[-_]?notes)\b.*", re.I)
 
 # A question that has one of these words (or a path filter that has) wants files of that role: it is not pushed back then.
 _WANTED = {
@@ -95,6 +95,7 @@ _WANTED_ROLE = {word: role for role, words in _WANTED.items() for word in words.
 TYPE_KINDS = frozenset("class struct interface enum trait type module protocol record object union namespace".split())
 FUNCTION_KINDS = frozenset("function method macro constructor".split())
 
+_SEPARATOR = re.compile(r"::|\.|#|->")
 _IDENTIFIER = re.compile(r"[\w$]+(?:(?:::|\.|#|->)[\w$!?]+)*[!?]?(?:\(\))?")
 
 
@@ -176,17 +177,13 @@ def symbol_of(written: str) -> tuple[str, str]:
     body = written.strip().strip("\"'`")
     if not _IDENTIFIER.fullmatch(body):
         return "", ""
-    names = re.split(r"::|\.|#|->", body.removesuffix("()"))
+    names = _SEPARATOR.split(body.removesuffix("()"))
     return names[-1], names[-2] if len(names) > 1 else ""
 
 
-def defined(candidate: Candidate, name: str) -> list[Symbol]:
-    """The symbols of this name that a candidate defines; capitals count only where some symbol has them right."""
-    exact = [symbol for symbol in candidate.symbols if symbol.name == name]
-    if exact:
-        return exact
-    low = name.lower()
-    return [symbol for symbol in candidate.symbols if symbol.name.lower() == low]
+def last_name(qualified: str) -> str:
+    """The last segment of a name that its language writes with its module's (`Phoenix.Router`, `std::string`)."""
+    return _SEPARATOR.split(qualified)[-1] if not qualified.isidentifier() else qualified
 
 
 @lru_cache(maxsize=20_000)
@@ -207,6 +204,6 @@ def stem_of(path: str) -> str:
     )
 
 
-def is_history(path: str) -> bool:
-    """Whether a document tells what changed, release by release: it has every word and explains nothing."""
-    return _HISTORY.fullmatch(path.rsplit("/", 1)[-1]) is not None
+def is_history(candidate: Candidate) -> bool:
+    """Whether a document tells what changed, release by release."""
+    return candidate.kind == "docs" and _HISTORY.fullmatch(candidate.path.rsplit("/", 1)[-1]) is not None

@@ -46,6 +46,7 @@ class Ranked:
     """A file with its chunks, the best first, and the shares of its score."""
 
     chunks: list[Found]
+    roles: frozenset[str] = frozenset()  # test, vendored, docs …
     shares: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -59,14 +60,6 @@ class Ranked:
         return sum(self.shares.values())
 
 
-@dataclass(slots=True)
-class Context:
-    """What a signal may look at beside the file: the question, and the files it competes with."""
-
-    question: Question
-    most_of_a_file: float = 1.0  # the largest sum of chunk scores of one file
-
-
 @dataclass(frozen=True, slots=True)
 class Signal:
     """One row of the ranking. `level`: chunk and file values are added, a demotion's takes a part of the sum away."""
@@ -75,78 +68,85 @@ class Signal:
     level: Literal["chunk", "file", "demotion"]
     weight: float
     reason: str
-    value: Callable[[Context, Ranked, Found], float]
+    value: Callable[[Question, Ranked, Found], float]
 
 
-def _words(context: Context, file: Ranked, found: Found) -> float:
+def _words(question: Question, file: Ranked, found: Found) -> float:
     return found.words
 
 
-def _meaning(context: Context, file: Ranked, found: Found) -> float:
+def _meaning(question: Question, file: Ranked, found: Found) -> float:
     return found.meaning
 
 
-def _definition(context: Context, file: Ranked, found: Found) -> float:
+def _definition(question: Question, file: Ranked, found: Found) -> float:
     """1 for a name that stands in the question as it is, half for one whose parts all do."""
-    question = context.question
     best = 0.0
+    if not found.candidate.names:  # none of its names has a word of the question
+        return best
     for symbol in found.candidate.symbols:
-        name = symbol.name
+        name = features.last_name(symbol.name)
         if name in question.words and (len(question.words) == 1 or not name.islower() or "_" in name):
             return 1.0
-        if len(features.name_terms(name)) > 1 and features.name_terms(name) <= set(question.terms):
+        parts = features.name_terms(name)
+        if len(parts) > 1 and parts.issubset(question.terms):
             best = 0.5
     return best
 
 
-def _coherence(context: Context, file: Ranked, found: Found) -> float:
-    return sum(chunk.words for chunk in file.chunks) / context.most_of_a_file
+def _coherence(question: Question, file: Ranked, found: Found) -> float:
+    """Every further chunk counts less: 1 for about six chunks as good as the best of all."""
+    scores = sorted((chunk.words for chunk in file.chunks), reverse=True)
+    return sum(score / place for place, score in enumerate(scores, 1)) / 2.5
 
 
-def _file_name(context: Context, file: Ranked, found: Found) -> float:
-    wanted = features.name_terms(features.stem_of(file.best.candidate.path))
-    return len(wanted & set(context.question.terms)) / len(wanted) if wanted else 0.0
+def _file_name(question: Question, file: Ranked, found: Found) -> float:
+    """The share of the name's words that the question has, halved where that is one word: many files have it in their name."""
+    name = features.name_terms(features.stem_of(found.candidate.path))
+    shared = len(name.intersection(question.terms))
+    return shared / len(name) * min(1.0, shared / 2) if shared else 0.0
 
 
-def _role(*demoted: str) -> Callable[[Context, Ranked, Found], float]:
-    def value(context: Context, file: Ranked, found: Found) -> float:
-        candidate = file.best.candidate
-        roles = features.roles(candidate.path, candidate.language, candidate.kind, candidate.marks)
-        return float(any(role in roles and role not in context.question.wanted for role in demoted))
+def _role(*demoted: str) -> Callable[[Question, Ranked, Found], float]:
+    def value(question: Question, file: Ranked, found: Found) -> float:
+        return float(any(role in file.roles and role not in question.wanted for role in demoted)) if file.roles else 0.0
 
     return value
 
 
-def _history(context: Context, file: Ranked, found: Found) -> float:
-    return float(features.DOCS not in context.question.wanted and features.is_history(file.best.candidate.path))
+def _history(question: Question, file: Ranked, found: Found) -> float:
+    return float(features.DOCS not in question.wanted and features.is_history(file.best.candidate))
 
 
-def _symbol(context: Context, file: Ranked, found: Found) -> float:
-    """2 to 3 for the file that defines the type of this name, 1 to 2 for a function's, more in a file of that name."""
-    name, container = context.question.symbol, context.question.container
+def _symbol(question: Question, file: Ranked, found: Found) -> float:
+    """2 for a type of the name that the question is, 1 for a function, more where container or file agree.
+
+    Little where only the letters agree and not their capitals.
+    """
+    name, container = question.symbol, question.container
     if not name:
         return 0.0
-    best = 0.0
-    for symbol in features.defined(found.candidate, name):
+    best, low = 0.0, name.lower()
+    for symbol in found.candidate.symbols:
+        own = features.last_name(symbol.name)
+        if own.lower() != low:
+            continue
         value = 2.0 if symbol.kind in features.TYPE_KINDS else 1.0
-        value += 0.2 * (symbol.name == name)
-        value += 0.5 * (
-            features.stem_of(found.candidate.path).lower().replace("_", "") == name.lower().replace("_", "")
-        )
-        value += 0.6 * bool(container and container in found.candidate.breadcrumb)
-        best = max(best, value)
+        value += 0.5 * (features.stem_of(found.candidate.path).lower().replace("_", "") == low.replace("_", ""))
+        value += 0.6 * bool(container and container in f"{symbol.name} {found.candidate.breadcrumb}")
+        best = max(best, value if own == name else 0.2 * value)
     return best
 
 
-def _match(context: Context, file: Ranked, found: Found) -> float:
+def _match(question: Question, file: Ranked, found: Found) -> float:
     return 1.0
 
 
-def _defines(context: Context, file: Ranked, found: Found) -> float:
+def _defines(question: Question, file: Ranked, found: Found) -> float:
     """For exact queries: 1 for the definition of a type that was asked for, a little less for a function's, then others."""
     best = 0.0
     for symbol in found.candidate.symbols:
-        if context.question.asks_for(symbol.name):
+        if question.asks_for(symbol.name):
             kind = symbol.kind
             best = max(best, 1.0 if kind in features.TYPE_KINDS else 0.9 if kind in features.FUNCTION_KINDS else 0.7)
     return best
@@ -164,7 +164,7 @@ _DEMOTIONS = (
     Signal(
         "docs",
         "demotion",
-        0.2,
+        0.5,
         "questions are about code unless they name documents",
         _role(features.DOCS, features.CONFIG),
     ),
@@ -177,7 +177,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("meaning", "chunk", MEANING, "likeness of the vectors of question and chunk", _meaning),
     Signal("definition", "chunk", 0.2, "the chunk defines a name that the question has", _definition),
     Signal("symbol", "chunk", 1.0, "the question is one name: its definer first, types before functions", _symbol),
-    Signal("coherence", "file", 0.3, "several chunks of the file answer", _coherence),
+    Signal("coherence", "file", 0.7, "several chunks of the file answer", _coherence),
     Signal("file_name", "file", 0.2, "the file is named after what the question asks", _file_name),
     *_DEMOTIONS,
 )
@@ -204,24 +204,24 @@ def rank(
     for found in _normalised(candidates, weights):
         candidate = found.candidate
         files.setdefault((candidate.repo, candidate.path, candidate.blob), Ranked([])).chunks.append(found)
-    most = max((sum(found.words for found in file.chunks) for file in files.values()), default=0.0)
-    context = Context(question, most or 1.0)
     for file in files.values():
-        _score(context, file, signals)
+        _score(question, file, signals)
     return sorted(files.values(), key=lambda file: (-file.score, file.best.candidate.repo, file.best.candidate.path))
 
 
-def _score(context: Context, file: Ranked, signals: Sequence[Signal]) -> None:
+def _score(question: Question, file: Ranked, signals: Sequence[Signal]) -> None:
     """Fills the shares of a file and of its chunks, and puts its best chunk first."""
     for found in file.chunks:
         for signal in signals:
-            if signal.level == "chunk" and (value := signal.value(context, file, found)):
+            if signal.level == "chunk" and (value := signal.value(question, file, found)):
                 found.shares[signal.name] = signal.weight * value
     file.chunks.sort(key=lambda found: (-found.score, found.candidate.start_line))
+    best = file.best.candidate
+    file.roles = features.roles(best.path, best.language, best.kind, best.marks)
     file.shares = dict(file.best.shares)
     for level in ("file", "demotion"):
         for signal in signals:
-            if signal.level == level and (value := signal.value(context, file, file.best)):
+            if signal.level == level and (value := signal.value(question, file, file.best)):
                 file.shares[signal.name] = signal.weight * value * (-file.score if level == "demotion" else 1.0)
 
 
