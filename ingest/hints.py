@@ -153,6 +153,21 @@ def watch_of(hints: bytes) -> Known:
     return known
 
 
+def blobs_of(hints: bytes, files: int) -> tuple[bytearray, bytearray]:
+    """The section `blobs`, object ids and flags, of so many files.
+
+    Raises:
+        Damaged: there is none, or of another number of files.
+    """
+    try:
+        blobs, flags = map(bytearray, _parts(zlib.decompress(_sections(hints)[3])))
+    except (zlib.error, ValueError, IndexError) as error:
+        raise Damaged("no blobs section") from error
+    if len(flags) != files or len(blobs) not in (20 * files, 32 * files):
+        raise Damaged("sections of unequal length")
+    return blobs, flags
+
+
 def known_of(hints: bytes) -> Known:
     """The sections `meta`, `watch` and `blobs`.
 
@@ -162,14 +177,11 @@ def known_of(hints: bytes) -> Known:
     import json
 
     known = watch_of(hints)
+    known.blobs, known.flags = blobs_of(hints, len(known.files))
     try:
-        sections = _sections(hints)
-        known.meta = json.loads(zlib.decompress(sections[1]))
-        known.blobs, known.flags = map(bytearray, _parts(zlib.decompress(sections[3])))
+        known.meta = json.loads(zlib.decompress(_sections(hints)[1]))
     except (zlib.error, ValueError, IndexError) as error:
-        raise Damaged("no blobs section") from error
-    if len(known.flags) != len(known.files) or len(known.blobs) not in (20 * len(known.files), 32 * len(known.files)):
-        raise Damaged("sections of unequal length")
+        raise Damaged("no meta section") from error
     return known
 
 

@@ -78,13 +78,13 @@ def _same_files(root: bytes, known: Known, hints: bytes) -> bool:
     stamps = known.file_stamps
     if len(changed) > _LOOK_AT_MOST or any(found is None or stamps[4 * i + 2] for i, found in changed.items()):
         return False
-    known = kept.known_of(hints)
+    blobs, _ = kept.blobs_of(hints, len(known.files))
+    width = len(blobs) // len(known.files)
     files = _Files(root)
     try:
-        width = len(known.blobs) // len(known.files)
         for i in changed:
             read = files.read(known.files[i], known.limit)
-            if isinstance(read, str) or _blob(read[1], width) != known.blobs[i * width : (i + 1) * width]:
+            if isinstance(read, str) or _blob(read[1], width) != blobs[i * width : (i + 1) * width]:
                 return False
         return True
     finally:

@@ -378,12 +378,19 @@ def test_the_default_branch_of_a_remote_whose_head_is_no_branch_is_the_one_at_th
 
 def test_many_packs_become_one_and_nothing_is_lost(repository, list_tree, tmp_path):
     made = repository()
-    for i in range(45):
-        made.commit({"a.py": f"{i}\n"})
-        tree = list_tree(f"file://{made.folder}")
-    assert [data for _, data in tree.reader.read(tree.entries)] == [b"44\n"]
+    made.commit({"a.py": "1\n"})
+    list_tree(f"file://{made.folder}")
     (mirror,) = (tmp_path / "mirrors").glob("*.git")
-    assert len(list(mirror.glob("objects/pack/*.pack"))) < 40
+    packs = mirror / "objects" / "pack"
+    made.git("--git-dir", str(mirror), "repack", "-q", "-a")
+    for kind in ("pack", "idx"):
+        (whole,) = packs.glob(f"*.{kind}")
+        for i in range(45):
+            (packs / f"pack-{i:040d}.{kind}").write_bytes(whole.read_bytes())
+    made.commit({"a.py": "2\n"})
+    tree = list_tree(f"file://{made.folder}")
+    assert [data for _, data in tree.reader.read(tree.entries)] == [b"2\n"]
+    assert len(list(packs.glob("*.pack"))) == 1
 
 
 class _Forge(http.server.BaseHTTPRequestHandler):
