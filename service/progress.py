@@ -9,9 +9,9 @@ from codequarry.service.terminal import columns, cut, printable
 
 if TYPE_CHECKING:
     from codequarry.service.terminal import Terminal
-    from codequarry.types import Progress
+    from codequarry.types import Progress, Source
 
-_BAR = 24
+_BAR = 16
 _EVERY_S = 0.1  # on a terminal
 _LINE_EVERY_S = 15.0  # in a log
 
@@ -63,7 +63,7 @@ def describe(progress: Progress, elapsed_s: float) -> str:
     """The record as a line: what is done, of how much, how fast, how long it will take."""
     parts = [progress.phase]
     if progress.files_total:
-        parts.append(f"{progress.files_done:,} of {progress.files_total:,} files")
+        parts.append(f"{progress.files_done:,}/{progress.files_total:,} files")
     elif progress.files_done:
         parts.append(f"{progress.files_done:,} files")
     if progress.bytes_done:
@@ -74,8 +74,14 @@ def describe(progress: Progress, elapsed_s: float) -> str:
     if share and elapsed_s >= 1.0 and share < 1.0:
         parts.append(f"{duration(elapsed_s * (1 - share) / share)} left")
     if progress.source:
-        parts.append(printable(str(progress.source)))
+        parts.append(printable(label(progress.source)))
     return "  ".join(parts)
+
+
+def label(source: Source) -> str:
+    """The source for people: its folder says it all where the repository is named after it."""
+    folder = source.folder
+    return folder if folder and source.repo == f"local{folder}" else str(source)
 
 
 def _share(progress: Progress) -> float:

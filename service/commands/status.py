@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from codequarry.service.commands import add_json, chosen, flat, open_quarry
-from codequarry.service.progress import ago, size
+from codequarry.service.progress import ago, label, size
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -47,7 +47,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
                 detail = f"  {one.detail}" if one.detail else ""
                 terminal.lines(
                     [
-                        f"{one.reason:<12} {terminal.name(str(state.source))}  {terminal.name(one.path)}{terminal.name(detail)}"
+                        f"{one.reason:<12} {terminal.name(label(state.source))}  {terminal.name(one.path)}{terminal.name(detail)}"
                     ]
                 )
         if not any(skipped.values()):
@@ -67,7 +67,7 @@ def table(states: list[SourceState], terminal: Terminal, now: float) -> list[str
         at = f"on {state.head}" if state.source.folder and state.head else ""
         rows.append(
             [
-                terminal.name(str(state.source)),
+                terminal.name(label(state.source)),
                 " ".join(part for part in (state.commit[:8], terminal.name(at)) if part),
                 f"{state.files:,} files",
                 f"{state.chunks:,} chunks",

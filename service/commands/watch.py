@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from codequarry.errors import CodequarryError, NotFound
 from codequarry.service.commands import add_json, flat, open_quarry
-from codequarry.service.progress import duration
+from codequarry.service.progress import duration, label
 from codequarry.service.terminal import printable
 
 if TYPE_CHECKING:
@@ -101,6 +101,6 @@ def _tell(reports: list[Report], args: Namespace, terminal: Terminal) -> None:
         if args.json:
             terminal.json(flat(report))
         elif counts:
-            said = f"{printable(str(report.source))}: {', '.join(counts)} in {duration(report.seconds)}"
+            said = f"{printable(label(report.source))}: {', '.join(counts)} in {duration(report.seconds)}"
             terminal.lines([f"{time.strftime('%H:%M:%S')} {said}"])
         terminal.out.flush()

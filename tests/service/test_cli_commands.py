@@ -315,7 +315,7 @@ def test_interrupted_indexing_shows_a_bar_says_how_to_go_on_and_goes_on(tmp_path
     sent = []
 
     def interrupt(shown, process):
-        if not sent and re.search(r"reading  [1-9]\d* of 900 files", shown):
+        if not sent and re.search(r"reading  [1-9]\d*/900 files", shown):
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the job
             sent.append(True)
 

@@ -202,7 +202,7 @@ def test_sizes_and_ages_are_for_people():
 
 def test_progress_says_how_much_how_fast_and_how_long():
     progress = Progress("reading", Source("r", "main"), 20, 80, 1_000_000, 4_000_000)
-    assert describe(progress, 2.0) == "reading  20 of 80 files  1.0 MB  500 kB/s  6.0 s left  r@main"
+    assert describe(progress, 2.0) == "reading  20/80 files  1.0 MB  500 kB/s  6.0 s left  r@main"
     assert describe(Progress("listing"), 0.0) == "listing"
 
 
@@ -222,7 +222,7 @@ def test_a_bar_stays_on_its_line_and_is_taken_away():
     meter(Progress("reading", Source("r\x1b[2J", "main"), 50, 100))
     meter.clear()
     written = terminal.err.getvalue()
-    assert "[############............] reading  50 of 100 files" in written
+    assert "[########........] reading  50/100 files" in written
     assert "\n" not in written
     assert "\x1b" not in written
     assert written.endswith("\r")
