@@ -121,6 +121,9 @@ class Verdicts:
         self._kept[path] = verdict
         return Skipped(path, verdict[1], verdict[2])
 
+    def __bool__(self) -> bool:
+        return bool(self._skips)
+
     def kept(self) -> dict[str, object]:
         """Those verdicts that were asked for, to be packed again."""
         return {"rules": self._rules, "skips": self._kept}

@@ -20,7 +20,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal, NamedTuple
 
@@ -166,7 +166,7 @@ class Git:
 
     def records(
         self, arguments: Sequence[str | bytes], *, git_dir: str | None = None, cwd: str | bytes | None = None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes]:
         """The NUL-terminated records that git prints, as they come. Closing the iterator stops git.
 
         Raises:

@@ -98,8 +98,11 @@ def pack(verdicts: Mapping[str, Any], known: Known | None = None) -> bytes:
             _lines(known.large),
             known.limit.to_bytes(8, "little"),
         ]
-        sections += [json.dumps(known.meta).encode(), _joined(watch), _joined([known.blobs, known.flags])]
-    return _MAGIC + _joined([zlib.compress(section, 1) for section in sections])
+        sections += [json.dumps(known.meta).encode(), _joined(watch)]
+    packed = [zlib.compress(section, 1) for section in sections]
+    if known:
+        packed.append(zlib.compress(_joined([known.blobs, known.flags]), 0))  # ids do not get smaller
+    return _MAGIC + _joined(packed)
 
 
 def replace_verdicts(hints: bytes, verdicts: Mapping[str, Any]) -> bytes:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from codequarry.errors import BadInput, GitError
 from codequarry.ingest import hints as kept
 from codequarry.ingest.files import RULE_FILES, Entry, FileOptions, Reader, Tree, Verdicts, nameable, sift
-from codequarry.ingest.git import Credential, Git, Profile, ignored, scrub
+from codequarry.ingest.git import Credential, Git, Profile, scrub
 from codequarry.ingest.worktree import Folder, list_folder
 from codequarry.types import Skipped, Source
 
@@ -268,6 +268,7 @@ def _located(spec: str, git: Git) -> _OnDisk | _Bare:
                 "--show-object-format",
                 "--git-dir",
                 "--git-common-dir",
+                "--show-cdup",
             ),
             cwd=path,
         )
@@ -276,7 +277,7 @@ def _located(spec: str, git: Git) -> _OnDisk | _Bare:
             return plain
         raise
     inside, form, git_dir, common, *rest = said.decode("utf-8", "surrogateescape").split("\n")
-    if rest != [""]:
+    if len(rest) != (2 if inside == "true" else 1):
         raise BadInput(
             f"{spec!r}: the path of the repository holds a line break.", hint="Move or link it to another path."
         )
@@ -285,12 +286,14 @@ def _located(spec: str, git: Git) -> _OnDisk | _Bare:
     if inside != "true":
         identity, web = _identity(settings, common, git_dir)
         return _Bare(common, identity, web, width)
-    top = (git.text(("rev-parse", "--show-toplevel"), cwd=path)) or path
-    note = ""
+    top, note = os.path.realpath(os.path.join(path, rest[0])), ""
     if path != top:
         inner = os.path.relpath(path, top)
-        if ignored(git, [inner.encode("utf-8", "surrogateescape")], cwd=top):
-            return plain  # the repository wants to know nothing of it, so it is a folder of its own
+        with contextlib.closing(
+            git.records(("--literal-pathspecs", "ls-files", "-z", "--", inner), cwd=top)
+        ) as tracked:
+            if next(tracked, None) is None:
+                return plain  # the repository knows nothing of it, so it is a folder of its own
         note = f"{inner} is part of the work tree {top}, which is indexed as a whole; search in it with path:{inner}/"
     identity, web = _identity(settings, top, top)
     excludes = settings.get("core.excludesfile") or os.path.join(

@@ -252,15 +252,18 @@ def list_folder(
     known = _quick(folder, git, old) or _whole(folder, git, options, old)
     commit = known.meta["commit"]
     skipped = [Skipped(*row) for row in known.meta["skipped"]]
-    entries = []
-    width = folder.width
-    for i, path in enumerate(known.files):
-        name, blob = _text(path), known.blobs[i * width : (i + 1) * width].hex()
-        if verdict := verdicts(name, blob):
-            skipped.append(verdict)
-        else:
-            modified = bool(commit) and bool(known.flags[i] & MODIFIED)
-            entries.append(Entry(name, blob, known.file_stamps[4 * i], modified))
+    width, differs = folder.width, MODIFIED if commit else 0
+    # All at once: this is done for each question that finds something changed.
+    names = _text(b"\0".join(known.files)).split("\0") if known.files else []
+    ids = known.blobs.hex()
+    blobs = [ids[at : at + 2 * width] for at in range(0, len(ids), 2 * width)]
+    rows = zip(names, blobs, known.file_stamps[::4], known.flags, strict=True)
+    entries = [Entry(name, blob, size, flags & differs > 0) for name, blob, size, flags in rows]
+    if verdicts:
+        ruled_out = [skip for entry in entries if (skip := verdicts(entry.path, entry.blob))]
+        left_out = {skip.path for skip in ruled_out}
+        entries = [entry for entry in entries if entry.path not in left_out]
+        skipped += ruled_out
     return Tree(
         source=source,
         commit=commit,

@@ -575,15 +575,16 @@ def test_a_host_that_does_not_answer_can_be_tried_again(list_trees):
     assert caught.value.retryable
 
 
-def test_a_sub_folder_stands_for_its_work_tree_and_an_ignored_one_for_itself(repository, list_tree):
+@pytest.mark.parametrize("rule", ["", "/own/\n"])
+def test_a_sub_folder_stands_for_its_work_tree_and_one_that_git_does_not_track_for_itself(rule, repository, list_tree):
     made = repository()
-    made.commit({"src/a.py": "1\n", "b.py": "2\n", ".gitignore": "/ignored/\n"})
-    made.write({"ignored/c.py": "3\n"})
+    made.commit({"src/a.py": "1\n", "b.py": "2\n", ".gitignore": rule})
+    made.write({"own/c.py": "3\n"})
     whole = list_tree(made.folder / "src")
     assert whole.source.folder == str(made.folder)
     assert "path:src/" in whole.note
-    alone = list_tree(made.folder / "ignored")
-    assert alone.source == (f"local{made.folder}/ignored", f"worktree:{made.folder}/ignored")
+    alone = list_tree(made.folder / "own")
+    assert alone.source == (f"local{made.folder}/own", f"worktree:{made.folder}/own")
     assert [entry.path for entry in alone.entries] == ["c.py"]
 
 
