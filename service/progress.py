@@ -19,8 +19,10 @@ _LINE_EVERY_S = 15.0  # in a log
 class Meter:
     """Shows progress records on the error stream. Call it with each; `clear` before anything else is written."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, *, patience_s: float = 0.0) -> None:
+        """`patience_s`: how long nothing is shown, for what is usually done at once."""
         self._terminal = terminal
+        self._silent_until = time.monotonic() + patience_s
         self._phase: tuple[str, str] = ("", "")
         self._began = self._drawn = time.monotonic()
         self._shown = False
@@ -33,7 +35,7 @@ class Meter:
         if changed:
             self._phase, self._began = phase, now
         if self._terminal.err_is_terminal:
-            if changed or now - self._drawn >= _EVERY_S:
+            if now >= self._silent_until and (changed or not self._shown or now - self._drawn >= _EVERY_S):
                 self._drawn = now
                 self._draw(progress, now - self._began)
         elif now - self._drawn >= _LINE_EVERY_S:

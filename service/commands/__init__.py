@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from codequarry.api import CodeSearch
+    from codequarry.service.terminal import Terminal
     from codequarry.types import SourceState
 
 _MOST_QUESTION_BYTES = 64 * 1024
@@ -80,6 +81,24 @@ def open_quarry(args: Namespace, *, create: bool = False) -> CodeSearch:
     except IndexMissing as missing:
         missing.hint = missing.hint or "codequarry index PATH makes one"
         raise
+
+
+def refresh(quarry: CodeSearch, args: Namespace, terminal: Terminal) -> list[str]:
+    """Indexes what has changed in folders, unless that is not wanted; returns notes on what could not be.
+
+    On a terminal a bar shows when it takes long.
+    """
+    if args.no_refresh:
+        return []
+    if not terminal.err_is_terminal:
+        return quarry.refresh()
+    from codequarry.service.progress import Meter
+
+    meter = Meter(terminal, patience_s=0.5)
+    try:
+        return quarry.refresh(progress=meter)
+    finally:
+        meter.clear()
 
 
 def chosen(states: Iterable[SourceState], repo: str | None, branch: str | None = None) -> list[SourceState]:

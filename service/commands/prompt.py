@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codequarry.service.commands import add_filters, add_json, filters, open_quarry, question
+from codequarry.service.commands import add_filters, add_json, filters, open_quarry, question, refresh
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,14 +38,17 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, terminal: Terminal) -> int:
     """Prints the context; 0 when there is something in it, else 1."""
+    asked = question(args.question)
     with open_quarry(args) as quarry:
+        notes = refresh(quarry, args, terminal)
         prompt = quarry.prompt(
-            question(args.question),
+            asked,
             budget=args.budget,
             format=args.format,
-            refresh=not args.no_refresh,
+            refresh=False,
             **filters(args),
         )
+    prompt.notes[:0] = notes
     if args.json:
         terminal.json(prompt)
         return 0 if prompt.blocks else 1

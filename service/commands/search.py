@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codequarry.service.commands import add_filters, add_json, filters, open_quarry, question
+from codequarry.service.commands import add_filters, add_json, filters, open_quarry, question, refresh
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -47,6 +47,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     """Searches; 0 when something was found, else 1."""
     query = question(args.query)
     with open_quarry(args) as quarry:
+        notes = refresh(quarry, args, terminal)
         answer = quarry.search(
             query,
             limit=args.limit,
@@ -54,9 +55,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
             explain=args.explain,
             plain=args.plain,
             syntax=args.syntax,
-            refresh=not args.no_refresh,
+            refresh=False,
             **filters(args),
         )
+    answer.notes[:0] = notes
     if args.json:
         terminal.json(
             {

@@ -330,6 +330,29 @@ def test_interrupted_indexing_shows_a_bar_says_how_to_go_on_and_goes_on(tmp_path
     assert command("dump").stdout == clean("dump").stdout
 
 
+def test_while_another_process_writes_a_search_answers_at_once_and_says_what_it_leaves_out(command, tmp_path, large):
+    repo = repository(tmp_path / "app", FILES)
+    assert command("index", repo).returncode == 0
+    fill(repo, {"new.py": "def brandnew_thing(): pass\n"})
+    done = []
+
+    def ask(shown, process):
+        if not done and re.search(r"reading  [1-9]\d*/900 files", shown):
+            os.kill(process.pid, signal.SIGSTOP)  # it holds the lock for as long as the questions take
+            done.append(command("search", "ParseConfig"))
+            done.append(command("index", repo))
+            os.kill(process.pid, signal.SIGCONT)
+
+    assert command.on_terminal("index", large, until=ask)[0] == 0
+    search, index = done
+    assert search.returncode == 0
+    assert "src/parse.go" in search.stdout
+    assert "has changed and is not indexed yet" in search.stderr
+    assert index.returncode == 3
+    assert index.stderr.startswith("codequarry: ")
+    assert command("search", '"brandnew_thing"').returncode == 0
+
+
 def lines_of(process):
     for line in iter(process.stdout.readline, b""):
         yield line.decode()

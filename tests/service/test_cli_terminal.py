@@ -228,6 +228,15 @@ def test_a_bar_stays_on_its_line_and_is_taken_away():
     assert written.endswith("\r")
 
 
+def test_what_is_done_at_once_shows_no_bar():
+    terminal = piped()
+    terminal.err_is_terminal = True
+    meter = Meter(terminal, patience_s=3600)
+    meter(Progress("reading", None, 50, 100))
+    meter.clear()
+    assert terminal.err.getvalue() == ""
+
+
 def test_colours_are_off_in_a_pipe_and_where_they_are_not_wanted(monkeypatch):
     class Screen(io.StringIO):
         def isatty(self):
