@@ -81,7 +81,7 @@ def _chunk(path: str, path_terms: str, piece: str, first: int, last: int, start:
         breadcrumb,
         symbols,
         content_hash=text.content_hash(piece.encode()),
-        vector_key=text.content_hash(f"{breadcrumb}\n{piece}".encode()),
+        vector_key=text.content_hash(f"{breadcrumb}\n{piece}".encode("utf-8", "surrogateescape")),
         terms=f"{text.terms(piece)} {path_terms}".strip(),
         names=text.names_terms(symbol.name for symbol in symbols),
         raw=text.raw(piece),
