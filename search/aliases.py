@@ -7,22 +7,22 @@ from __future__ import annotations
 
 # name, or "name: other names"
 _LANGUAGES = """
-ada; apex; apl; applescript; asciidoc: adoc; assembly: asm nasm; astro; awk; bash: shell sh zsh; batch: bat dosbatch;
-blade; c; capnp; clojure: clj cljs; cmake; cobol; coffeescript: coffee; commonlisp: lisp common-lisp; coq; cpp: c++
-cplusplus cxx; crystal; csharp: c# cs c-sharp; css; csv; cuda; cue; cython; d; dart; diff: patch; dockerfile: docker;
-dotenv; editorconfig: editor-config; elixir: ex; elm; emacslisp: elisp emacs-lisp; erb: html+erb; erlang: erl; fish;
-fortran: f90; fsharp: f# fs; gdscript: gd; gleam; glsl; go: golang; gomod: go.mod; gotemplate: go-template helm;
-graphql: gql; groovy: gradle; hack; handlebars: hbs mustache; haskell: hs; haxe; hcl: terraform tf; hlsl; html: htm;
-idris; ignore: gitignore; ini: cfg conf systemd; java; javascript: js jsx node ecmascript; jinja: jinja2; json: jsonc
-json5; jsonnet; julia: jl; just; kotlin: kt; latex: tex; less; liquid; llvm; lua; m4; makefile: make; man: roff groff;
-markdown: md mdx; matlab: octave; mercury; meson; metal; mojo; nginx; nim; ninja; nix; objective-c: objc objectivec
-obj-c; objective-cpp: objc++ objective-c++; ocaml: ml; org; pascal: delphi; perl: pl; php; plaintext: text txt; plist;
-pod; powershell: ps1 pwsh; prisma; prolog; properties; protobuf: proto; pug; puppet; purescript; python: py python3;
-r: rlang; racket; raku: perl6; reason; rego; requirements: pip; rescript; restructuredtext: rst; robot; ruby: rb;
-rust: rs; sass; scala; scheme: scm; scss; sed; smalltalk; sml: standard-ml; solidity: sol; sql: postgresql mysql;
-starlark: bazel bzl; stylus; svelte; swift; systemverilog: sv; tcl; thrift; toml; tsx; twig; typescript: ts; typst; v;
-vala; verilog; vhdl; vim: viml vimscript; visualbasic: vb vba; vue; wasm: wat; wgsl; xml; xquery; yacc: bison lex
-flex; yaml: yml; zig
+ada; apache; apex; apl; applescript; asciidoc: adoc; assembly: asm nasm; astro; awk; bash: shell sh zsh; batch: bat
+dosbatch; blade; c; cabal; capnp; clojure: clj cljs; cmake; cobol; coffeescript: coffee; commonlisp: lisp common-lisp;
+coq; cpp: c++ cplusplus cxx; crystal; csharp: c# cs c-sharp; css; csv; cuda; cue; cython; d; dart; diff: patch;
+dockerfile: docker; dotenv; editorconfig: editor-config; elixir: ex; elm; emacslisp: elisp emacs-lisp; erb: html+erb;
+erlang: erl; fish; fortran: f90; fsharp: f# fs; gdscript: gd; gherkin: cucumber; gleam; glsl; go: golang; gomod:
+go.mod; gotemplate: go-template helm; graphql: gql; groovy: gradle; hack; handlebars: hbs mustache; haskell: hs; haxe;
+hcl: terraform tf; hlsl; html: htm; idris; ignore: gitignore; ini: cfg conf systemd; java; javascript: js jsx node
+ecmascript; jinja: jinja2; json: jsonc json5; jsonnet; julia: jl; just; kotlin: kt; latex: tex; less; liquid; llvm;
+lua; m4; makefile: make; man: roff groff; markdown: md mdx; matlab: octave; mercury; meson; metal; mojo; nginx; nim;
+ninja; nix; nushell; objective-c: objc objectivec obj-c; objective-cpp: objc++ objective-c++; ocaml: ml; org; pascal:
+delphi; perl: pl; php; plaintext: text txt; plist; pod; powershell: ps1 pwsh; prisma; prolog; properties; protobuf:
+proto; pug; puppet; purescript; python: py python3; r: rlang; racket; raku: perl6; reason; rego; requirements: pip;
+rescript; restructuredtext: rst; robot; ruby: rb; rust: rs; sass; scala; scheme: scm; scss; sed; smalltalk; sml:
+standard-ml; solidity: sol; sql: postgresql mysql; starlark: bazel bzl; stylus; svelte; swift; systemverilog: sv; tcl;
+thrift; toml; tsx; twig; typescript: ts; typst; v; vala; verilog; vhdl; vim: viml vimscript; visualbasic: vb vba; vue;
+wasm: wat; wgsl; xml; xquery; yacc: bison lex flex; yaml: yml; zig
 """
 
 _KINDS = """

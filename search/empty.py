@@ -9,6 +9,7 @@ from dataclasses import replace
 from codequarry import text
 from codequarry.ports import Store
 from codequarry.search import aliases
+from codequarry.search.retrieve import ANYTHING
 from codequarry.search.scope import Resolved, did_you_mean, near
 from codequarry.types import Request, Scope, SourceState
 
@@ -59,13 +60,14 @@ def building(states: Iterable[SourceState]) -> Iterable[str]:
 def _filters(store: Store, states: Sequence[SourceState], request: Request) -> list[str]:
     """Which filter stands in the way: one without which there are hits, or else each that nothing satisfies."""
     scope = request.scope
+    if scope.patterns == (ANYTHING,):
+        scope = replace(scope, patterns=())
     used = [(name, field) for name, field in _FILTERS if getattr(scope, field)]
     notes = []
     for name, field in used:
-        # Without words only a filter can be asked for, so the last one is not taken away.
-        if len(used) == 1 and not request.terms and request.vector is None:
-            continue
-        without = replace(request, scope=replace(scope, **{field: ()}), words=1, vectors=1, matches=1)
+        if field == "patterns" and not request.terms:
+            continue  # they are all that is asked for
+        without = replace(request, scope=replace(request.scope, **{field: ()}), words=1, vectors=1, matches=1)
         if store.retrieve(without).candidates:
             notes.append(f"{_written(name, scope, field)} leaves nothing: without it there are hits.")
     if len(notes) < len(used) or any(name == "path" for name, _ in used):
@@ -101,7 +103,7 @@ def _dead_paths(store: Store, states: Sequence[SourceState], scope: Scope) -> li
             notes.append(f"No path matches path:{glob} from the root on; path:**/{glob.strip('/')} has {elsewhere[0]}.")
             continue
         segments = {segment for path in paths for segment in path.split("/")}
-        last = re.sub(r"[*?{}\[\]]+", "", glob.rstrip("/").rsplit("/", 1)[-1])
+        last = re.sub(r"[*?{}\[\]]+", "", glob.rstrip("/").rsplit("/", 1)[-1]).lstrip(".")
         notes.append(f"No path matches path:{glob}{did_you_mean(near(last, segments)) or '.'}")
     return notes
 

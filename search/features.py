@@ -142,8 +142,8 @@ class Question:
         return name in self.words or any(found.search(name) for found in map(compiled, self.name_regexes))
 
 
-def question_of(query: Query, asked: tuple[str, ...], paths: Sequence[str] = ()) -> Question:
-    """The question of a query; `asked` are the terms that its words leg uses, `paths` its path filters."""
+def question_of(query: Query, asked: tuple[str, ...], paths: Sequence[str] = (), kinds: Sequence[str] = ()) -> Question:
+    """The question of a query; `asked` are the terms that its words leg uses, `paths` and `kinds` what its filters ask for."""
     exact = not query.words
     written = query.question
     words = re.findall(r"[\w$]+", " ".join([written, *(query.values("symbol") if exact else ())]))
@@ -151,6 +151,7 @@ def question_of(query: Query, asked: tuple[str, ...], paths: Sequence[str] = ())
     for path in paths:
         wanted |= {_FOLDER_ROLE[segment] for segment in path.lower().split("/") if segment in _FOLDER_ROLE}
         wanted |= {_WANTED_ROLE[part] for part in parts(path) if part in _WANTED_ROLE}
+    wanted |= {role for role in (DOCS, CONFIG) if role in kinds}
     symbol, container = symbol_of(written)
     return Question(
         text=written,

@@ -16,6 +16,7 @@ from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
 from codequarry.errors import BadInput, QuerySyntax
+from codequarry.text import glob_regex
 from codequarry.types import Pattern
 
 FILTERS = ("repo", "lang", "path", "branch", "symbol", "kind")
@@ -230,6 +231,8 @@ class _Reader:
         if not value.strip():
             hint = f"Write {name}:VALUE without a space, or \\{name}: to search for the word. {_PLAIN_HINT}"
             raise self._error(f"Nothing stands after {name}:.", at, hint)
+        if name == "path" and (problem := glob_problem(value)):
+            raise self._error(f"The path glob cannot be read: {problem}.", at, "See docs/query.md for globs.")
         return value
 
     def _must_be_unicode(self, value: str, at: int) -> None:
@@ -238,6 +241,15 @@ class _Reader:
 
     def _error(self, message: str, position: int, hint: str) -> QuerySyntax:
         return QuerySyntax(message, query=self.text, position=min(position, len(self.text)), hint=hint)
+
+
+def glob_problem(glob: str) -> str:
+    """What is wrong with a path glob, "" when it can be used."""
+    try:
+        re.compile(glob_regex(glob))
+    except re.error as error:
+        return str(error.msg)
+    return ""
 
 
 def regex_problem(source: str) -> tuple[str, int] | None:
@@ -290,8 +302,9 @@ def _can_negate(text: str, at: int) -> bool:
 def _regex_end(text: str, at: int) -> int:
     """Where the regular expression closes whose first slash is at `at`, 0 when that slash opens none.
 
-    It stands as its own token: the next slash that is not escaped is followed by white space or the end, and no white
-    space stands beside a slash inside. So `/usr/bin`, `and/or` and `read / write / run` are words.
+    It stands as its own token: the next slash that is not escaped is followed by white space or the end. No white space
+    stands after the first slash, nor before the last one unless something inside can only be a regular expression. So
+    `/usr/bin`, `and/or` and `read / write / run` are words.
     """
     here = at + 1
     if here >= len(text) or text[here].isspace() or text[here] == "/":
@@ -302,7 +315,8 @@ def _regex_end(text: str, at: int) -> int:
             continue
         if text[here] == "/":
             alone = here + 1 == len(text) or text[here + 1].isspace()
-            return here if alone and not text[here - 1].isspace() else 0
+            inside = text[at + 1 : here]
+            return here if alone and (not inside[-1].isspace() or _REGEX_SIGNS.search(inside)) else 0
         here += 1
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from codequarry import text
 from codequarry.errors import ModelError
@@ -11,13 +11,16 @@ from codequarry.ports import Embedder
 from codequarry.search.features import Question, question_of
 from codequarry.search.query import Query
 from codequarry.search.scope import Resolved
-from codequarry.types import Request
+from codequarry.types import Pattern, Request
 
 WORDS, VECTORS = 100, 100
 """How many candidates each leg gives: the right file is among them for 98 of 100 questions."""
 
 MATCHES, MORE_MATCHES = 200, 2000
 """How many chunks that match a pattern are asked for, on the first pages and after them."""
+
+ANYTHING = Pattern("")
+"""Asked for where a query has filters alone: a store lists what patterns match, and this one matches every chunk."""
 
 MOST_TERMS = 64
 """A question is asked with at most so many terms: of a long text more bring nothing and cost time."""
@@ -55,6 +58,8 @@ def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
             notes.append(f"Searched by words only: {error.message}")
         if vector is not None and not any(vector):
             vector = None  # no token of the question is known to the model
+    if exact and not terms and not scope.patterns:
+        scope = replace(scope, patterns=(ANYTHING,))
     request = Request(
         scope=scope,
         terms=terms,
@@ -63,7 +68,7 @@ def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
         vectors=0 if vector is None else VECTORS,
         matches=MATCHES,
     )
-    return Asked(request, question_of(query, terms, scope.paths), notes)
+    return Asked(request, question_of(query, terms, scope.paths, scope.kinds), notes)
 
 
 def question_terms(written: str, repos: set[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from codequarry.errors import BadInput, RepositoryNotFound
 from codequarry.search import aliases
-from codequarry.search.query import FILTERS, Query
+from codequarry.search.query import FILTERS, Query, glob_problem
 from codequarry.text import glob_regex, question_terms
 from codequarry.types import Scope, Source, SourceState
 
@@ -54,7 +54,8 @@ def resolve(
     found = Resolved(Scope())
     sources = _sources(query, states, given, found)
     found.scope = Scope(
-        sources=None if sources is None else tuple(sources),
+        # A store in which nothing was ever indexed need not be asked.
+        sources=None if sources is None and states else tuple(sources or ()),
         languages=_languages(query, given),
         paths=_either(query, given, "path"),
         kinds=tuple(map(aliases.kind, _either(query, given, "kind"))),
@@ -106,12 +107,8 @@ def _names(written: Iterable[str]) -> tuple[str, ...]:
 
 
 def _check_glob(glob: str) -> None:
-    try:
-        re.compile(glob_regex(glob))
-    except re.error as error:
-        raise BadInput(
-            f"The path glob {glob!r} cannot be read: {error}.", hint="See docs/query.md for globs."
-        ) from error
+    if problem := glob_problem(glob):
+        raise BadInput(f"The glob {glob!r} cannot be read: {problem}.", hint="See docs/query.md for globs.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- sources
@@ -207,8 +204,8 @@ def _on_branches(values: Sequence[str], chosen: list[SourceState], found: Resolv
         ]
         if chosen and not by_name and not heads:
             known = {state.head if state.source.folder else state.source.branch for state in chosen}
-            close = near(value, known) or sorted(known)[:5]
-            found.dead.append(f"No branch matches branch:{value}{did_you_mean(close) or '.'}")
+            offer = did_you_mean(near(value, known)) or f"; there is {_listed(sorted(known))}."
+            found.dead.append(f"No branch matches branch:{value}{offer}")
         kept += [*by_name, *heads]
     return list({state.source: state for state in kept}.values())
 

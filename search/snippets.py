@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codequarry import text
 from codequarry.ports import Store
-from codequarry.search.features import Question, compiled
+from codequarry.search.features import Question
 from codequarry.search.rank import Found, Ranked
 from codequarry.types import Hit, Pattern, Place, Snippet
+
+if TYPE_CHECKING:
+    from codequarry.store.prefilter import LinePattern
 
 MORE_SNIPPETS = 2
 """How many chunks of a file are shown beside the best."""
@@ -48,6 +51,8 @@ def hits(
     groups: Sequence[Group], question: Question, patterns: Sequence[Pattern], store: Store, *, explain: bool = False
 ) -> list[Hit]:
     """A hit for each group, with its text; one read of the store for all of them."""
+    if not groups:
+        return []
     shown = [_shown(group.ranked) for group in groups]
     wanted = [found.candidate for chunks in shown for found in chunks]
     texts = iter(store.texts(wanted))
@@ -146,8 +151,7 @@ class Matcher:
     """Finds the lines that a query is about: those its patterns match, and where it has none those with its words."""
 
     def __init__(self, question: Question, patterns: Sequence[Pattern]) -> None:
-        self._literals = [pattern.literal for pattern in patterns if pattern.literal is not None]
-        self._regexes = [compiled(pattern.regex) for pattern in patterns if pattern.literal is None]
+        self._patterns = _line_patterns(patterns)
         self._terms = frozenset(() if patterns else question.terms)
         # Stems are where words begin but for their last letter (query, queri), so this lets every word with the term pass.
         beginnings = sorted({term[: max(2, len(term) - 1)] for term in self._terms})
@@ -155,16 +159,23 @@ class Matcher:
 
     def lines(self, body: str, first: int) -> tuple[int, ...]:
         """The numbers of the lines that match, the first line of `body` being number `first`."""
-        return tuple(number for number, line in enumerate(body.split("\n"), first) if self._matches(line))
+        if self._patterns:
+            data = body.encode("utf-8", "surrogateescape")
+            return tuple(sorted({first + number for pattern in self._patterns for number in pattern.lines(data)}))
+        return tuple(number for number, line in enumerate(body.split("\n"), first) if self._has_term(line))
 
-    def _matches(self, line: str) -> bool:
-        if any(literal in line for literal in self._literals):
-            return True
-        if any(regex.search(line) for regex in self._regexes):
-            return True
+    def _has_term(self, line: str) -> bool:
         if self._may_have is None or not self._may_have.search(line):
             return False
         return not self._terms.isdisjoint(text.terms(line).split())
+
+
+def _line_patterns(patterns: Sequence[Pattern]) -> list[LinePattern]:
+    if not patterns:
+        return []
+    from codequarry.store.prefilter import LinePattern
+
+    return [LinePattern(pattern) for pattern in patterns]
 
 
 # ----------------------------------------------------------------------------------------------------------------- places
