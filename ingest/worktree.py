@@ -15,21 +15,31 @@ import os
 import stat
 import time
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from codequarry.ingest import hints as kept
-from codequarry.ingest.hints import MODIFIED, NO_FILE, TRACKED, Known, Stamp
+from codequarry.ingest.disk import (
+    NAMES_OF_RULES,
+    UNKNOWN,
+    Files,
+    FolderReader,
+    blob_of,
+    digest_of,
+    names_in,
+    stamp_of,
+    to_bytes,
+    to_text,
+    walk,
+)
+from codequarry.ingest.hints import MODIFIED, TRACKED, Known, Stamp
 
 if TYPE_CHECKING:
-    from codequarry.ingest.files import Entry, FileOptions, Tree
+    from codequarry.ingest.files import FileOptions, Tree
     from codequarry.ingest.git import Git
     from codequarry.types import Source
 
 _LOOK_AT_MOST = 200  # unsettled files whose content `is_fresh` compares before it gives up
-_RULES = (b".gitignore", b".gitattributes", b".codequarryignore")
-_ZEROS = bytes(8)
 
 
 def is_fresh(folder: str, hints: bytes) -> bool:
@@ -37,7 +47,7 @@ def is_fresh(folder: str, hints: bytes) -> bool:
 
     Stats every file and folder that was listed: about 5 microseconds each.
     """
-    root = _bytes(folder)
+    root = to_bytes(folder)
     try:
         known = kept.watch_of(hints)
         return _same_git_files(known) and _same_folders(root, known) and _same_files(root, known, hints)
@@ -48,10 +58,10 @@ def is_fresh(folder: str, hints: bytes) -> bool:
 def _same_git_files(known: Known) -> bool:
     stamps = known.git_stamps.tolist()
     for i, path in enumerate(known.git_files):
-        if _stamp_of(path) != tuple(stamps[4 * i : 4 * i + 4]):
+        if stamp_of(path) != tuple(stamps[4 * i : 4 * i + 4]):
             return False
         digest = known.git_digests[8 * i : 8 * i + 8]
-        if digest != _ZEROS and digest != _digest_of(path):
+        if digest != UNKNOWN and digest != digest_of(path):
             return False
     return True
 
@@ -64,7 +74,7 @@ def _same_folders(root: bytes, known: Known, settle_at: int | None = None) -> bo
         found = os.lstat(full)
         if found.st_ctime_ns != stamps[2 * i + 1] or found.st_mtime_ns != stamps[2 * i]:
             # Something came, went, or was saved by renaming: only other names are a change.
-            if not stat.S_ISDIR(found.st_mode) or _names_in(full) != names[8 * i : 8 * i + 8]:
+            if not stat.S_ISDIR(found.st_mode) or names_in(full) != names[8 * i : 8 * i + 8]:
                 return False
             if settle_at is not None:
                 stamps[2 * i], stamps[2 * i + 1] = _settled(kept.stamp(found), settle_at)[1:3]
@@ -80,11 +90,11 @@ def _same_files(root: bytes, known: Known, hints: bytes) -> bool:
         return False
     blobs, _ = kept.blobs_of(hints, len(known.files))
     width = len(blobs) // len(known.files)
-    files = _Files(root)
+    files = Files(root)
     try:
         for i in changed:
             read = files.read(known.files[i], known.limit)
-            if isinstance(read, str) or _blob(read[1], width) != blobs[i * width : (i + 1) * width]:
+            if isinstance(read, str) or blob_of(read[1], width) != blobs[i * width : (i + 1) * width]:
                 return False
         return True
     finally:
@@ -111,92 +121,6 @@ def _changed_files(root: bytes, known: Known) -> dict[int, os.stat_result | None
     return changed
 
 
-# -------------------------------------------------------------------------------------------------------------- reading
-
-
-class _Files:
-    """Opens regular files beneath a folder; no part of a path may be a symbolic link. Quickest in order of path."""
-
-    def __init__(self, root: bytes) -> None:
-        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._folder, self._above = self._root, b""
-
-    def read(self, path: bytes, limit: int) -> tuple[Stamp, bytes] | str:
-        """The stamp before reading and up to `limit` + 1 bytes, or why that cannot be."""
-        above, _, name = path.rpartition(b"/")
-        try:
-            if above != self._above:
-                self._enter(above)
-            # Without O_NONBLOCK, a FIFO that took the file's place would hold us up.
-            opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder)
-        except OSError as error:
-            return error.strerror or "error"
-        try:
-            found = os.fstat(opened)
-            if not stat.S_ISREG(found.st_mode):
-                return "not a regular file"
-            data = os.read(opened, min(found.st_size, limit) + 1)
-            if len(data) != found.st_size:  # it changes just now, or the file system gave less than it was asked for
-                while len(data) <= limit and (more := os.read(opened, limit + 1 - len(data))):
-                    data += more
-            return kept.stamp(found), data
-        except OSError as error:
-            return error.strerror or "error"
-        finally:
-            os.close(opened)
-
-    def _enter(self, above: bytes) -> None:
-        self._leave()
-        folder = self._root
-        for part in above.split(b"/") if above else ():
-            try:
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            finally:
-                if folder != self._root:
-                    os.close(folder)
-            folder = inner
-        self._folder, self._above = folder, above
-
-    def _leave(self) -> None:
-        if self._folder != self._root:
-            os.close(self._folder)
-        self._folder, self._above = self._root, b""
-
-    def close(self) -> None:
-        self._leave()
-        os.close(self._root)
-
-
-@dataclass(frozen=True, slots=True)
-class FolderReader:
-    """Reads files of a folder. Can be pickled."""
-
-    folder: str
-    width: int  # bytes of an object id: 20, or 32 in SHA-256 repositories
-    limit: int  # files that grew beyond it are not read whole
-    has_commit: bool  # without one nothing can be `modified`
-
-    def read(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | None]]:
-        """As `files.Reader` promises: an entry whose file was changed meanwhile comes back with its new id and size."""
-        try:
-            files = _Files(_bytes(self.folder))
-        except OSError:
-            yield from ((entry, None) for entry in entries)
-            return
-        try:
-            for entry in entries:
-                read = files.read(_bytes(entry.path), self.limit)
-                if isinstance(read, str):
-                    yield entry, None
-                    continue
-                blob = _blob(read[1], self.width).hex()
-                if blob != entry.blob:
-                    entry = entry._replace(blob=blob, size=len(read[1]), modified=self.has_commit)
-                yield entry, read[1]
-        finally:
-            files.close()
-
-
 # -------------------------------------------------------------------------------------------------------------- listing
 
 
@@ -208,17 +132,6 @@ class Folder(NamedTuple):
     common_dir: str = ""  # where refs and configuration are: differs from `git_dir` in linked work trees
     width: int = 20  # bytes of an object id
     excludes: str = ""  # the person's own list of ignored names
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What a walk over the folder found."""
-
-    stats: dict[bytes, os.stat_result] = field(default_factory=dict)  # of listed files and links
-    folders: list[tuple[bytes, os.stat_result, bytes]] = field(default_factory=list)  # path, stat, digest of names
-    rules: list[bytes] = field(default_factory=list)  # files with rules that are not listed
-    nested: list[bytes] = field(default_factory=list)  # repositories within this one
-    closed: dict[bytes, str] = field(default_factory=dict)  # folders that cannot be read
 
 
 def list_folder(
@@ -254,7 +167,7 @@ def list_folder(
     skipped = [Skipped(*row) for row in known.meta["skipped"]]
     width, differs = folder.width, MODIFIED if commit else 0
     # All at once: this is done for each question that finds something changed.
-    names = _text(b"\0".join(known.files)).split("\0") if known.files else []
+    names = to_text(b"\0".join(known.files)).split("\0") if known.files else []
     ids = known.blobs.hex()
     blobs = [ids[at : at + 2 * width] for at in range(0, len(ids), 2 * width)]
     rows = zip(names, blobs, known.file_stamps[::4], known.flags, strict=True)
@@ -285,7 +198,7 @@ def _quick(folder: Folder, git: Git, known: Known) -> Known | None:
     """The same listing with the files whose content changed, None when more than content changed."""
     if not known.meta:
         return None
-    root = _bytes(folder.path)
+    root = to_bytes(folder.path)
     now = time.time_ns()
     try:
         if not _same_git_files(known) or not _same_folders(root, known, now):
@@ -295,7 +208,7 @@ def _quick(folder: Folder, git: Git, known: Known) -> Known | None:
     changed = _changed_files(root, known)
     if len(changed) > 1000 or None in changed.values():
         return None
-    files = _Files(root)
+    files = Files(root)
     edited: dict[bytes, int] = {}
     width = folder.width
     try:
@@ -304,9 +217,9 @@ def _quick(folder: Folder, git: Git, known: Known) -> Known | None:
             read = files.read(path, known.limit)
             if isinstance(read, str) or len(read[1]) > known.limit:
                 return None
-            blob = _blob(read[1], width)
+            blob = blob_of(read[1], width)
             if blob != known.blobs[i * width : (i + 1) * width]:
-                if path.rpartition(b"/")[2] in _RULES:
+                if path.rpartition(b"/")[2] in NAMES_OF_RULES:
                     return None
                 edited[path] = i
                 known.blobs[i * width : (i + 1) * width] = blob
@@ -329,13 +242,13 @@ def _whole(folder: Folder, git: Git, options: FileOptions, old: Known) -> Known:
     """A listing from the start; stamps in `old` save reading files again."""
     from codequarry.ingest.files import sift
 
-    root = _bytes(folder.path)
+    root = to_bytes(folder.path)
     now = time.time_ns()
     known = Known(limit=options.max_bytes)
     for path in _git_files(folder):
         _watch(known, path, now)
     tracked, submodules, listed = _listed(folder, git, options.max_files)
-    seen = _walk(root, listed, submodules, lambda paths: _ignored(folder, git, paths))
+    seen = walk(root, listed, submodules, lambda paths: _ignored(folder, git, paths))
     for path in seen.rules:
         _watch(known, root + b"/" + path, now)
     for path, found, names in seen.folders:
@@ -354,7 +267,7 @@ def _whole(folder: Folder, git: Git, options: FileOptions, old: Known) -> Known:
         else:
             skipped.append((path, "symlink", "") if stat.S_ISLNK(mode) else (path, "unreadable", "not a regular file"))
 
-    files = _Files(root)
+    files = Files(root)
     try:
         readers = {
             path: _rule_reader(files, path)
@@ -380,7 +293,7 @@ def _whole(folder: Folder, git: Git, options: FileOptions, old: Known) -> Known:
                     if isinstance(read, str):
                         skipped.append((path, "unreadable", read))
                         continue
-                    stamp, blob = read[0], _blob(read[1], folder.width)
+                    stamp, blob = read[0], blob_of(read[1], folder.width)
                 known.add_file(path, _settled(stamp, now), blob, TRACKED if path in tracked else 0)
     finally:
         files.close()
@@ -397,7 +310,7 @@ def _whole(folder: Folder, git: Git, options: FileOptions, old: Known) -> Known:
         "rules": _rules(folder, options),
         "commit": commit,
         "head": head,
-        "skipped": [(_text(path), reason, detail) for path, reason, detail in skipped],
+        "skipped": [(to_text(path), reason, detail) for path, reason, detail in skipped],
     }
     return known
 
@@ -451,69 +364,6 @@ def _ignored(folder: Folder, git: Git, paths: list[bytes]) -> set[bytes]:
         return ignored(git, paths, *own, git_dir=beside, cwd=folder.path)
 
 
-def _walk(root: bytes, listed: set[bytes], closed: set[bytes], ignored: Callable[[list[bytes]], set[bytes]]) -> _Seen:
-    """Looks into every folder that holds listed files or could come to hold some: all but the ignored ones.
-
-    Args:
-        root: where to begin.
-        listed: the files that count.
-        closed: folders that are other repositories.
-        ignored: says which paths git ignores.
-    """
-    holding = {b""}
-    for path in listed:
-        while (path := path.rpartition(b"/")[0]) not in holding:
-            holding.add(path)
-    seen = _Seen()
-    to_scan, open_questions = [b""], dict[bytes, bool]()
-    while to_scan or open_questions:
-        if not to_scan:
-            ignored_now = ignored(list(open_questions))
-            unexplained = set()
-            for path, is_folder in open_questions.items():
-                if path not in ignored_now:
-                    if is_folder:
-                        to_scan.append(path)
-                    else:
-                        unexplained.add(path.rpartition(b"/")[0])
-            open_questions = {}
-            # A file that came after git was asked: its folder has to be looked at again.
-            seen.folders = [(path, at, _ZEROS if path in unexplained else names) for path, at, names in seen.folders]
-            continue
-        folder = to_scan.pop()
-        above = folder + b"/" if folder else b""
-        names = []
-        try:
-            found = os.lstat(root + b"/" + folder)
-            with os.scandir(root + b"/" + folder) as entries:
-                for entry in entries:
-                    path = above + entry.name
-                    is_folder = entry.is_dir(follow_symlinks=False)
-                    names.append(entry.name + b"/" if is_folder else entry.name)
-                    if path in listed:
-                        seen.stats[path] = entry.stat(follow_symlinks=False)
-                    elif entry.name == b".git" or path in closed:
-                        pass
-                    elif not is_folder:
-                        if entry.name in _RULES:
-                            seen.rules.append(path)
-                        elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                            open_questions[path] = False
-                    elif path in holding:
-                        to_scan.append(path)
-                    elif os.path.lexists(root + b"/" + path + b"/.git"):
-                        seen.nested.append(path)
-                    else:
-                        open_questions[path] = True
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            seen.closed[folder] = error.strerror or "error"
-            names = [b"closed"]
-        seen.folders.append((folder, found, _digest(names)))
-    return seen
-
-
 def _status(folder: Folder, git: Git, paths: Collection[bytes] = ()) -> tuple[str, str, dict[bytes, bytes]]:
     """Commit ("" for none), branch ("HEAD" for none), and the paths that differ from it, with the object id they have there."""
     command: list[str | bytes] = [
@@ -532,7 +382,7 @@ def _status(folder: Folder, git: Git, paths: Collection[bytes] = ()) -> tuple[st
         if record.startswith(b"# branch.oid "):
             commit = record[13:].decode()
         elif record.startswith(b"# branch.head "):
-            head = _text(record[14:])
+            head = to_text(record[14:])
         elif record.startswith(b"1 "):
             fields = record.split(b" ", 8)
             differing[fields[8]] = bytes.fromhex(fields[6].decode())
@@ -545,7 +395,7 @@ def _git_files(folder: Folder) -> list[bytes]:
     """The files of git whose change can change what the folder shows: head, index, configuration, ignored names."""
     if not folder.git_dir:
         return []
-    git_dir, common = _bytes(folder.git_dir), _bytes(folder.common_dir)
+    git_dir, common = to_bytes(folder.git_dir), to_bytes(folder.common_dir)
     watched = [git_dir + b"/HEAD", git_dir + b"/index", common + b"/packed-refs", common + b"/config"]
     watched += [common + b"/info/exclude", common + b"/reftable/tables.list"]
     try:
@@ -556,21 +406,21 @@ def _git_files(folder: Folder) -> list[bytes]:
     if head.startswith(b"ref: refs/"):
         watched.append(common + b"/" + head[5:].strip())
     if folder.excludes:
-        watched.append(_bytes(folder.excludes))
+        watched.append(to_bytes(folder.excludes))
     return watched
 
 
 def _watch(known: Known, path: bytes, now_ns: int) -> None:
-    stamp = _stamp_of(path)
+    stamp = stamp_of(path)
     known.git_files.append(path)
     known.git_stamps.extend(stamp)
-    known.git_digests += _digest_of(path) if kept.unsettled(stamp, now_ns) else _ZEROS
+    known.git_digests += digest_of(path) if kept.unsettled(stamp, now_ns) else UNKNOWN
 
 
 # ------------------------------------------------------------------------------------------------------------ small parts
 
 
-def _rule_reader(files: _Files, path: bytes) -> Callable[[], bytes | None]:
+def _rule_reader(files: Files, path: bytes) -> Callable[[], bytes | None]:
     def read() -> bytes | None:
         found = files.read(path, 1_000_000)
         return None if isinstance(found, str) else found[1]
@@ -581,48 +431,3 @@ def _rule_reader(files: _Files, path: bytes) -> Callable[[], bytes | None]:
 def _settled(stamp: Stamp, now_ns: int) -> Stamp:
     """The stamp to keep: without ctime, which no file has, where equal stamps would not prove equal bytes."""
     return (stamp[0], stamp[1], 0, stamp[3]) if kept.unsettled(stamp, now_ns) else stamp
-
-
-def _stamp_of(path: bytes) -> Stamp:
-    try:
-        return kept.stamp(os.stat(path))  # noqa: PTH116 - bytes
-    except OSError:
-        return NO_FILE
-
-
-def _digest_of(path: bytes) -> bytes:
-    from hashlib import blake2b
-
-    try:
-        with open(path, "rb") as file:
-            return blake2b(file.read(), digest_size=8).digest()
-    except OSError:
-        return b"no file."
-
-
-def _names_in(folder: bytes) -> bytes:
-    with os.scandir(folder) as entries:
-        return _digest([entry.name + b"/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries])
-
-
-def _digest(names: list[bytes]) -> bytes:
-    from hashlib import blake2b
-
-    return blake2b(b"\0".join(sorted(names)), digest_size=8).digest()
-
-
-def _blob(data: bytes, width: int) -> bytes:
-    """Git's object id of a file with these bytes."""
-    from hashlib import sha1, sha256
-
-    hasher = (sha1 if width == 20 else sha256)(b"blob %d\0" % len(data), usedforsecurity=False)
-    hasher.update(data)
-    return hasher.digest()
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
