@@ -29,7 +29,7 @@ class Found:
 
     candidate: Candidate
     bm25: float = 0.0  # weighted sum over the fields, as the store scored it
-    words: float = 0.0  # the same, 0..1 over all candidates
+    words: float = 0.0  # the same as a share of the best
     meaning: float = 0.0  # cosine, 0..1 over all candidates
     words_rank: int | None = None  # place by BM25 among the candidates, from 1; None where no term was found
     vectors_rank: int | None = None  # place by cosine
@@ -177,7 +177,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("meaning", "chunk", MEANING, "likeness of the vectors of question and chunk", _meaning),
     Signal("definition", "chunk", 0.2, "the chunk defines a name that the question has", _definition),
     Signal("symbol", "chunk", 1.0, "the question is one name: its definer first, types before functions", _symbol),
-    Signal("coherence", "file", 0.7, "several chunks of the file answer", _coherence),
+    Signal("coherence", "file", 0.6, "several chunks of the file answer", _coherence),
     Signal("file_name", "file", 0.2, "the file is named after what the question asks", _file_name),
     *_DEMOTIONS,
 )
@@ -226,17 +226,17 @@ def _score(question: Question, file: Ranked, signals: Sequence[Signal]) -> None:
 
 
 def _normalised(candidates: Sequence[Candidate], weights: Sequence[float]) -> list[Found]:
-    """The candidates with the scores of both legs scaled to 0..1 over all of them."""
+    """The candidates with both legs scaled to 0..1: BM25 by the best of them, cosines, whose zero says nothing, by both ends."""
     content, path, names = weights
     sums = [content * c.content + path * c.path_score + names * c.names for c in candidates]
     cosines = [c.cosine for c in candidates if c.cosine is not None]
-    least, most = min(sums, default=0.0), max(sums, default=0.0)
+    most = max(sums, default=0.0)
     low, high = min(cosines, default=0.0), max(cosines, default=0.0)
     pool = [
         Found(
             candidate,
             bm25=total,
-            words=(total - least) / (most - least) if most > least else float(total > 0),
+            words=total / most if most else 0.0,
             meaning=(candidate.cosine - low) / (high - low) if candidate.cosine is not None and high > low else 0.0,
         )
         for candidate, total in zip(candidates, sums, strict=True)

@@ -1,0 +1,230 @@
+"""What each signal of the ranking says, and that the order is the same every time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from codequarry.search import features, rank
+from codequarry.search.query import parse
+from codequarry.search.retrieve import own_name_terms, question_terms
+from codequarry.types import Candidate, Place, Source, Symbol
+
+WEIGHTS = (1.0, 0.8, 0.4)
+
+
+def candidate(path, start=1, *, repo="github.com/a/b", language="python", kind="code", symbols=(), **fields):
+    given = {"content": 5.0, "names": 1.0 if symbols else 0.0, "marks": (), "breadcrumb": path} | fields
+    place = Place(Source(repo, "main"), "c" * 40, "main", False, "")
+    return Candidate(
+        chunk_id=f"{repo}{path}{start}",
+        repo=repo,
+        path=path,
+        blob="b",
+        language=language,
+        kind=kind,
+        start_line=start,
+        end_line=start + 9,
+        symbols=tuple(Symbol(name, of_kind, start) for name, of_kind in symbols),
+        content_hash="",
+        places=(place,),
+        **given,
+    )
+
+
+def order(text, *candidates, off=()):
+    query = parse(text)
+    question = features.question_of(query, question_terms(query.question, set()))
+    return [ranked.best.candidate.path for ranked in rank.rank(question, candidates, WEIGHTS, off=off)]
+
+
+def role_of(path, language="", kind="code", marks=()):
+    return set(features.roles(path, language, kind, marks))
+
+
+@pytest.mark.parametrize(
+    ("path", "language"),
+    [
+        ("pkg/server_test.go", "go"),
+        ("tests/helpers.py", "python"),
+        ("pkg/test_server.py", "python"),
+        ("pkg/conftest.py", "python"),
+        ("src/app.test.ts", "typescript"),
+        ("src/__tests__/app.js", "javascript"),
+        ("src/test/java/AppHelper.java", "java"),
+        ("src/AppTest.java", "java"),
+        ("src/jvmTest/kotlin/App.kt", "kotlin"),
+        ("Tests/AppTests/App.swift", "swift"),
+        ("App.UnitTests/Builder.cs", "csharp"),
+        ("spec/app_spec.rb", "ruby"),
+        ("lib/app_test.exs", "elixir"),
+        ("src/tests.rs", "rust"),
+        ("test/run.bats", "bash"),
+        ("src/unit-test.c", "c"),
+    ],
+)
+def test_tests_are_known_by_folder_and_by_the_custom_of_their_language(path, language):
+    assert features.TEST in role_of(path, language)
+
+
+@pytest.mark.parametrize(
+    ("path", "language"),
+    [
+        ("lib/test_functions.bash", "bash"),
+        ("src/testing.go", "go"),
+        ("src/contest.py", "python"),
+        ("src/latest.ts", "typescript"),
+        ("src/Attestation.java", "java"),
+        ("lib/inspector.rb", "ruby"),
+        ("src/specification/Parser.kt", "kotlin"),
+    ],
+)
+def test_names_that_only_have_the_letters_of_test_are_no_tests(path, language):
+    assert role_of(path, language) == set()
+
+
+def test_other_roles_come_from_marks_folders_names_and_kinds():
+    assert role_of("third_party/x.c", "c") == {features.VENDORED}
+    assert role_of("x.c", "c", marks=("vendored",)) == {features.VENDORED}
+    assert role_of("api/x.pb.go", "go") == {features.GENERATED}
+    assert role_of("examples/x.py", "python") == {features.EXAMPLE}
+    assert role_of("src/x.d.ts", "typescript") == {features.DECLARATION}
+    assert role_of("x.md", "markdown", kind="docs") == {features.DOCS}
+    assert role_of("x.toml", "toml", kind="config") == {features.CONFIG}
+    assert role_of("src/x.py", "python") == set()
+
+
+@pytest.mark.parametrize(
+    ("signal", "path", "fields"),
+    [
+        ("test", "tests/a.py", {}),
+        ("example", "examples/a.py", {}),
+        ("vendored", "vendor/a.py", {}),
+        ("vendored", "a/copy.py", {"marks": ("vendored",)}),
+        ("generated", "a_pb2.py", {"marks": ("generated",)}),
+        ("generated", "dist/a.py", {}),
+        ("docs", "a.md", {"kind": "docs"}),
+        ("docs", "a.toml", {"kind": "config"}),
+        ("declaration", "a.pyi", {}),
+        ("history", "CHANGELOG.md", {"kind": "docs"}),
+    ],
+)
+def test_a_demotion_puts_a_file_behind_an_equal_one_and_can_be_switched_off(signal, path, fields):
+    demoted, plain = candidate(path, **fields), candidate("z.py")
+    assert order("retry policy", demoted, plain) == ["z.py", path]
+    off = {signal, "docs"} if signal == "history" else {signal}
+    assert order("retry policy", demoted, plain, off=off) == [path, "z.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "fields"),
+    [
+        ("unit tests of the retry policy", "tests/a.py", {}),
+        ("example of a retry policy", "examples/a.py", {}),
+        ("retry benchmark", "bench/a.py", {}),
+        ("retry policy documentation", "a.md", {"kind": "docs"}),
+        ("retry configuration yaml", "a.yaml", {"kind": "config"}),
+        ("vendored retry", "vendor/a.py", {}),
+    ],
+)
+def test_a_question_that_asks_for_a_role_lifts_its_demotion(text, path, fields):
+    assert order(text, candidate(path, **fields), candidate("z.py"))[0] == path
+
+
+def test_a_path_filter_that_names_a_role_lifts_its_demotion():
+    query = parse("retry path:tests/**")
+    question = features.question_of(query, ("retri",), query.values("path"))
+    assert features.TEST in question.wanted
+
+
+def test_a_question_that_is_one_name_has_types_before_functions_before_mentions():
+    mention = candidate("a.py", content=9.0)
+    function = candidate("b.py", symbols=[("Retry", "function")])
+    type_ = candidate("c.py", symbols=[("Retry", "class")])
+    other = candidate("d.py", symbols=[("RetryPolicy", "class")], content=8.0)
+    assert order("Retry", mention, function, other, type_) == ["c.py", "b.py", "a.py", "d.py"]
+    assert order("Retry", mention, function, type_, off={"symbol", "definition"})[0] == "a.py"
+
+
+def test_a_qualified_name_prefers_its_container():
+    one = candidate("a.rb", symbols=[("Base", "class")], breadcrumb="a.rb › Rack › Base")
+    two = candidate("b.rb", symbols=[("Base", "class")], breadcrumb="b.rb › Sinatra › Base")
+    module = candidate("c.ex", symbols=[("Phoenix.Router", "module")])
+    assert order("Sinatra::Base", one, two, module) == ["b.rb", "a.rb", "c.ex"]
+    assert order("Router", one, two, module)[0] == "c.ex"
+
+
+def test_a_name_is_preferred_where_its_capitals_agree():
+    function = candidate("a.ex", symbols=[("router", "function")], content=6.0)
+    type_ = candidate("b.ex", symbols=[("Router", "module")])
+    assert order("Router", function, type_) == ["b.ex", "a.ex"]
+
+
+def test_a_name_in_a_longer_question_prefers_the_chunk_that_defines_it():
+    use, definition = candidate("a.py", content=5.2), candidate("b.py", symbols=[("parse_header", "function")])
+    assert order("where is parse_header called", use, definition) == ["b.py", "a.py"]
+
+
+def test_several_good_chunks_make_a_file_better():
+    single = candidate("a.py", content=5.5)
+    several = [candidate("b.py", start) for start in (1, 11, 21)]
+    assert order("retry policy", single, *several)[0] == "b.py"
+    assert order("retry policy", single, *several, off={"coherence"})[0] == "a.py"
+
+
+def test_a_file_named_after_the_question_is_better():
+    assert (
+        order("retry policy of requests", candidate("a.py"), candidate("z/retry_policy.py"))[0] == "z/retry_policy.py"
+    )
+    assert order("retry policy of requests", candidate("a.py"), candidate("retry_policy/index.ts"))[0] == (
+        "retry_policy/index.ts"
+    )
+
+
+def test_vectors_count_beside_words():
+    near, far = candidate("z.py", cosine=0.8), candidate("a.py", cosine=0.1)
+    assert order("retry policy", far, near) == ["z.py", "a.py"]
+    assert order("retry policy", far, near, off={"meaning"}) == ["a.py", "z.py"]
+
+
+def test_equal_files_are_in_order_of_repository_and_path_whatever_order_they_come_in():
+    files = [candidate(path, repo=repo) for repo in ("b", "a") for path in ("y.py", "x.py")]
+    for given in (files, files[::-1]):
+        query = parse("retry policy")
+        ranked = rank.rank(features.question_of(query, ("retri",)), given, WEIGHTS)
+        found = [(one.best.candidate.repo, one.best.candidate.path) for one in ranked]
+        assert found == [("a", "x.py"), ("a", "y.py"), ("b", "x.py"), ("b", "y.py")]
+
+
+def test_no_candidates_give_no_files():
+    assert order("retry") == []
+
+
+def test_every_signal_has_a_reason_and_its_own_name():
+    for table in (rank.SIGNALS, rank.EXACT_SIGNALS):
+        assert len({signal.name for signal in table}) == len(table)
+        assert all(signal.reason and signal.weight > 0 for signal in table)
+
+
+def test_a_repositorys_own_name_is_left_out_of_its_questions_and_kept_when_it_is_all():
+    assert own_name_terms("github.com/bats-core/bats-core") == {"bat", "core", "batscor"}
+    asked = question_terms("how bats formats results", {"github.com/bats-core/bats-core"})
+    assert asked == question_terms("how formats results", set())
+    assert question_terms("gson", {"github.com/google/gson"}) == ("gson",)
+    assert "bat" in question_terms("how bats formats", {"github.com/bats-core/bats-core", "github.com/a/b"})
+
+
+def test_a_very_long_text_is_asked_with_its_beginning_and_its_most_frequent_words():
+    text = "first words matter " + " ".join(f"filler{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(500))
+    text += " frequent" * 5
+    asked = question_terms(text, set())
+    assert len(asked) == 64
+    assert {"first", "matter", "frequent"} <= set(asked)
+
+
+def test_ranking_changes_no_candidate():
+    given = candidate("a.py", symbols=[("Retry", "class")], cosine=0.5)
+    before = dataclasses.replace(given)
+    order("Retry", given)
+    assert given == before

@@ -1,0 +1,74 @@
+"""Links, places and the lines that match."""
+
+from __future__ import annotations
+
+import pytest
+
+from codequarry.search.features import Question
+from codequarry.search.snippets import Matcher, best_place, permalink, with_lines
+from codequarry.types import Pattern, Place, Source
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def place(web="https://github.com/acme/api", *, branch="main", modified=False, commit=COMMIT):
+    return Place(Source("github.com/acme/api", branch), commit, "main", modified, web)
+
+
+@pytest.mark.parametrize(
+    ("web", "link"),
+    [
+        ("https://github.com/acme/api", f"https://github.com/acme/api/blob/{COMMIT}/src/a.py#L3-L9"),
+        ("https://github.example.com/acme/api/", f"https://github.example.com/acme/api/blob/{COMMIT}/src/a.py#L3-L9"),
+        ("https://gitlab.com/acme/sub/api", f"https://gitlab.com/acme/sub/api/-/blob/{COMMIT}/src/a.py#L3-9"),
+        ("https://bitbucket.org/acme/api", f"https://bitbucket.org/acme/api/src/{COMMIT}/src/a.py#lines-3:9"),
+        ("https://codeberg.org/acme/api", f"https://codeberg.org/acme/api/src/commit/{COMMIT}/src/a.py#L3-L9"),
+        (
+            "https://gitea.example.com/acme/api",
+            f"https://gitea.example.com/acme/api/src/commit/{COMMIT}/src/a.py#L3-L9",
+        ),
+        ("https://git.example.com/acme/api", ""),
+        ("", ""),
+    ],
+)
+def test_a_permalink_has_the_form_of_its_forge_and_is_empty_where_that_is_unknown(web, link):
+    assert permalink(place(web), "src/a.py", 3, 9) == link
+
+
+def test_an_edited_file_or_one_without_a_commit_has_no_permalink():
+    assert permalink(place(modified=True), "a.py", 1, 2) == ""
+    assert permalink(place(commit=""), "a.py", 1, 2) == ""
+
+
+def test_a_path_is_escaped_in_a_link_and_a_document_is_shown_by_lines():
+    assert permalink(place(), "dir a/ü#?.md", 1, 2).endswith(f"{COMMIT}/dir%20a/%C3%BC%23%3F.md?plain=1#L1-L2")
+    assert permalink(place(), "bad\udcff.py", 1, 2).endswith("/bad%FF.py#L1-L2")
+
+
+@pytest.mark.parametrize("web", ["https://github.com/a/b1", "https://gitlab.com/a/b1", "https://bitbucket.org/a/b1"])
+def test_a_link_can_be_moved_to_other_lines(web):
+    assert with_lines(permalink(place(web), "x9.py", 3, 9), 12, 40) == permalink(place(web), "x9.py", 12, 40)
+    assert with_lines("", 1, 2) == ""
+
+
+def test_code_is_cited_from_a_commit_rather_than_from_a_folder():
+    folder, branch = place(branch="worktree:/src/api"), place()
+    assert best_place([folder, branch]) == branch
+    assert best_place([place(branch="worktree:/x", modified=True), folder]) == folder
+
+
+def lines(body, terms=(), patterns=()):
+    return Matcher(Question("", terms), patterns).lines(body, 10)
+
+
+def test_lines_match_by_the_stems_of_the_questions_words():
+    assert lines("def parse(x):\n    queries = 1\n    sparse\n    parser.parsing()\n", ("pars", "queri")) == (
+        10,
+        11,
+        13,
+    )
+
+
+def test_with_patterns_only_what_they_match_counts():
+    assert lines("foo(bar)\r\nfoo bar\r\nbar", ("bar",), [Pattern("foo\\(", "foo(")]) == (10,)
+    assert lines("a1\nb\na2", (), [Pattern("a[0-9]$")]) == (10, 12)
