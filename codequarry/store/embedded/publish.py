@@ -13,7 +13,7 @@ from codequarry.errors import StoreError, WriterBusy
 from codequarry.store.embedded import rows
 from codequarry.store.embedded.faults import Faults
 from codequarry.store.embedded.rows import to_bytes, to_text, transaction
-from codequarry.store.embedded.writer import GRACE_S, Writer, writing
+from codequarry.store.embedded.writer import Writer, writing
 from codequarry.types import FileKey, FileVersion, Shown, Skipped, Source, SourceState
 
 
@@ -100,7 +100,7 @@ class EmbeddedPublication:
                     retryable=True,
                 )
             wanted[shown.path] = number, shown.modified
-        writer.doom(before=time.time() - GRACE_S, keep=there.values())
+        writer.doom(keep=there.values())
         writer.flush()
         with transaction(writer.connection):
             writer.bury()

@@ -210,8 +210,9 @@ class Writer:
 
     # --------------------------------------------------------------------------------------------------------- removal
 
-    def doom(self, *, before: float, keep: Iterable[int] = ()) -> None:
-        """Takes versions that are dead since `before` out of the database, but for those that will be shown again."""
+    def doom(self, *, keep: Iterable[int] = (), grace: bool = True) -> None:
+        """Takes versions that have long been dead out of the database, but for those that will be shown again."""
+        before = time.time() - GRACE_S if grace else time.time()
         kept = set(keep)
         files = [
             (file,)
@@ -255,7 +256,7 @@ class Writer:
 
     def purge(self) -> None:
         """Removes all that is dead, without grace."""
-        self.doom(before=time.time())
+        self.doom(grace=False)
         self.flush()
         with transaction(self.connection):
             self.bury()
