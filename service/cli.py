@@ -52,7 +52,7 @@ EXITS = """exit status:
   130  interrupted
   141  whoever read the output has stopped reading"""
 
-_GLOBAL_WITH_VALUE = ("--store", "--color")
+_GLOBAL_WITH_VALUE = ("--store", "--model", "--color")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -170,6 +170,7 @@ def build(command: Command) -> tuple[ArgumentParser, Any]:
     everywhere.add_argument(
         "--store", metavar="LOCATION", help="the index: a folder, or the http(s) address of Elasticsearch"
     )
+    everywhere.add_argument("--model", metavar="NAME", help="the embedding model of a new index (static)")
     everywhere.add_argument(
         "--color",
         choices=("auto", "always", "never"),
@@ -207,6 +208,7 @@ commands:
 
 everywhere:
   --store LOCATION  the index: a folder, or the http(s) address of Elasticsearch
+  --model NAME      the embedding model of a new index
   --color WHEN      auto, always or never
   --version         print the version
   --help            print this; codequarry COMMAND --help shows a command's options and examples

@@ -86,7 +86,7 @@ _codequarry() {{
     COMPREPLY=()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case "${{COMP_WORDS[at]}}" in
-            --store|--color) ((at++)) ;;
+            --store|--model|--color) ((at++)) ;;
             -*) ;;
             *) command="${{COMP_WORDS[at]}}"; break ;;
         esac
@@ -94,10 +94,11 @@ _codequarry() {{
     case "$command" in
     "")
         case "$before" in
+            --model) return ;;
             --store) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
             --color) COMPREPLY=($(compgen -W "auto always never" -- "$word")); return ;;
         esac
-        if [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "--store --color --version --help" -- "$word"));
+        if [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "--store --model --color --version --help" -- "$word"));
         else COMPREPLY=($(compgen -W "{names}" -- "$word")); fi
         ;;
 {body}
@@ -146,7 +147,8 @@ _codequarry() {{
     commands=(
         {names}
     )
-    _arguments -C '--store[the index]:folder:_files' '--color[colours]:when:(auto always never)' \\
+    _arguments -C '--store[the index]:folder:_files' '--model[the embedding model]:name: ' \\
+        '--color[colours]:when:(auto always never)' \\
         '--version[print the version]' '--help[print help]' '1:command:->command' '*::argument:->argument'
     case $state in
     command) _describe command commands ;;

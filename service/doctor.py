@@ -24,7 +24,7 @@ LEAST_FREE_BYTES = 500_000_000
 PARTS = ("ingest", "search", "service", "workers", "compose")
 
 
-def examine(location: str | None = None) -> Iterator[Check]:
+def examine(location: str | None = None, model_name: str | None = None) -> Iterator[Check]:
     """Every check, in the order in which parts depend on each other. Never raises; a part that fails does not stop the others."""
     yield installation()
     yield git()
@@ -42,7 +42,7 @@ def examine(location: str | None = None) -> Iterator[Check]:
         f"read from {settings.file}" if settings.file else "environment and defaults, no codequarry.toml",
     )
     yield disk(settings.data_dir)
-    yield from index(location or settings.store, settings)
+    yield from index(location or settings.store, settings, model_name or settings.model)
 
 
 def installation(package: Path | None = None) -> Check:
@@ -120,7 +120,7 @@ def disk(folder: Path) -> Check:
     )
 
 
-def index(location: str, settings: Settings) -> Iterator[Check]:
+def index(location: str, settings: Settings, model_name: str) -> Iterator[Check]:
     """The store's own checks, the model, and whether they fit each other."""
     from codequarry.store import open_store
 
@@ -139,14 +139,14 @@ def index(location: str, settings: Settings) -> Iterator[Check]:
     finally:
         if store is not None:
             store.close()
-    yield from model(known, settings)
+    yield from model(known, model_name)
 
 
-def model(known: tuple[str, str, int] | None, settings: Settings) -> Iterator[Check]:
-    """Whether the model of the index, else the settings' model, loads and embeds, and is the one the index was made with."""
+def model(known: tuple[str, str, int] | None, model_name: str) -> Iterator[Check]:
+    """Whether the model of the index, else the one of that name, loads and embeds, and is the one the index was made with."""
     from codequarry.models import open_embedder
 
-    name = known[0] if known else settings.model
+    name = known[0] if known else model_name
     embedder: Embedder
     try:
         embedder = open_embedder(name)

@@ -101,6 +101,11 @@ def _columns_of(terminal: Terminal) -> int:
         return 80
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 file, 1,200 files."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """Bytes for people, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):

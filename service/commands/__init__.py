@@ -75,7 +75,7 @@ def open_quarry(args: Namespace, *, create: bool = False) -> CodeSearch:
 
     settings = load()
     # A model that someone wrote down is what they mean: an index of another one is an error, not a silent choice.
-    model = settings.model if "model" in settings.given else None
+    model = args.model or (settings.model if "model" in settings.given else None)
     try:
         return connect(args.store, model=model, settings=settings, create=create)
     except IndexMissing as missing:

@@ -30,7 +30,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     from codequarry.service.terminal import printable
 
     checks = []
-    for check in examine(args.store):
+    for check in examine(args.store, args.model):
         checks.append(check)
         if not args.json:
             mark = terminal.paint("ok  ", "green") if check.ok else terminal.paint("FAIL", "red")

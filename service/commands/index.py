@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from codequarry.errors import BadInput, CodequarryError
 from codequarry.service.commands import add_json, flat, open_quarry
-from codequarry.service.progress import Meter, duration, label, size
+from codequarry.service.progress import Meter, counted, duration, label, size
 from codequarry.service.terminal import printable
 
 if TYPE_CHECKING:
@@ -112,11 +112,11 @@ def summary(report: Report) -> list[str]:
         )
         if count
     ]
-    files = f"{report.state.files:,} files" + (f" ({', '.join(counts)})" if counts else "")
+    files = counted(report.state.files, "file") + (f" ({', '.join(counts)})" if counts else "")
     speed = f", {size(report.bytes / report.seconds)}/s" if report.bytes and report.seconds > 0.5 else ""
     done = f"{size(report.bytes)} in {duration(report.seconds)}{speed}"
     return [
-        f"{printable(label(report.source))}  {files}  {report.state.chunks:,} chunks  {done}",
+        f"{printable(label(report.source))}  {files}  {counted(report.state.chunks, 'chunk')}  {done}",
         *(f"  {printable(note)}" for note in report.notes),
     ]
 

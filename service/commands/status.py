@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from codequarry.service.commands import add_json, chosen, flat, open_quarry
-from codequarry.service.progress import ago, label, size
+from codequarry.service.progress import ago, counted, label, size
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -56,7 +56,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     terminal.lines(table(states, terminal, time.time()))
     files, chunks, text = (sum(getattr(state, name) for state in states) for name in ("files", "chunks", "size_bytes"))
     named = f", model {model[0]}" if model else ""
-    terminal.say(f"{location}: {files:,} files, {chunks:,} chunks, {size(text)} of text{named}")
+    terminal.say(f"{location}: {counted(files, 'file')}, {counted(chunks, 'chunk')}, {size(text)} of text{named}")
     return 0
 
 
@@ -69,8 +69,8 @@ def table(states: list[SourceState], terminal: Terminal, now: float) -> list[str
             [
                 terminal.name(label(state.source)),
                 " ".join(part for part in (state.commit[:8], terminal.name(at)) if part),
-                f"{state.files:,} files",
-                f"{state.chunks:,} chunks",
+                counted(state.files, "file"),
+                counted(state.chunks, "chunk"),
                 size(state.size_bytes),
                 f"{state.skipped:,} left out" if state.skipped else "",
                 age(state, now),

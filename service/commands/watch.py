@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from codequarry.errors import CodequarryError, NotFound
 from codequarry.service.commands import add_json, flat, open_quarry
-from codequarry.service.progress import duration, label
+from codequarry.service.progress import counted, duration, label
 from codequarry.service.terminal import printable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
         if not states:
             raise NotFound("no folder is indexed", hint="codequarry watch PATH indexes one and keeps it so")
         if not args.once:
-            terminal.say(f"watching {len(states)} folder{'s' if len(states) > 1 else ''}; Ctrl-C ends it")
+            terminal.say(f"watching {counted(len(states), 'folder')}; Ctrl-C ends it")
         troubled: dict[str, str] = {}
         try:
             while True:

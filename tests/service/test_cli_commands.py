@@ -185,6 +185,10 @@ def test_repositories_are_listed_and_removed(command, tmp_path):
 # -------------------------------------------------------------------------------------------------------------- indexing
 
 
+def test_one_is_not_many(command, tmp_path):
+    assert "1 file (1 added)  1 chunk " in command("index", fill(tmp_path / "app", {"a.py": "x = 1\n"})).stdout
+
+
 def test_index_says_what_it_did_and_running_again_that_nothing_was_to_do(command, tmp_path):
     repo = repository(tmp_path / "app", FILES)
     done = command("index", repo)
