@@ -109,7 +109,7 @@ def _file_name(question: Question, file: Ranked, found: Found) -> float:
 
 def _role(*demoted: str) -> Callable[[Question, Ranked, Found], float]:
     def value(question: Question, file: Ranked, found: Found) -> float:
-        return float(any(role in file.roles and role not in question.wanted for role in demoted)) if file.roles else 0.0
+        return float(any(role in file.roles and role not in question.wanted for role in demoted))
 
     return value
 
@@ -199,7 +199,7 @@ def rank(
     `weights` are those of the fields in the words leg; `off` names signals to leave out.
     """
     table = EXACT_SIGNALS if question.exact else SIGNALS
-    signals = [signal for signal in table if signal.name not in off]
+    signals = _Levels([signal for signal in table if signal.name not in off])
     files: dict[tuple[str, str, str], Ranked] = {}
     for found in _normalised(candidates, weights):
         candidate = found.candidate
@@ -209,20 +209,33 @@ def rank(
     return sorted(files.values(), key=lambda file: (-file.score, file.best.candidate.repo, file.best.candidate.path))
 
 
-def _score(question: Question, file: Ranked, signals: Sequence[Signal]) -> None:
+class _Levels:
+    """Signals by the level at which they are asked."""
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        self.chunk = [signal for signal in signals if signal.level == "chunk"]
+        self.file = [signal for signal in signals if signal.level == "file"]
+        self.demotions = [signal for signal in signals if signal.level == "demotion"]
+
+
+def _score(question: Question, file: Ranked, signals: _Levels) -> None:
     """Fills the shares of a file and of its chunks, and puts its best chunk first."""
     for found in file.chunks:
-        for signal in signals:
-            if signal.level == "chunk" and (value := signal.value(question, file, found)):
+        for signal in signals.chunk:
+            if value := signal.value(question, file, found):
                 found.shares[signal.name] = signal.weight * value
-    file.chunks.sort(key=lambda found: (-found.score, found.candidate.start_line))
-    best = file.best.candidate
-    file.roles = features.roles(best.path, best.language, best.kind, best.marks)
-    file.shares = dict(file.best.shares)
-    for level in ("file", "demotion"):
-        for signal in signals:
-            if signal.level == level and (value := signal.value(question, file, file.best)):
-                file.shares[signal.name] = signal.weight * value * (-file.score if level == "demotion" else 1.0)
+    if len(file.chunks) > 1:
+        file.chunks.sort(key=lambda found: (-found.score, found.candidate.start_line))
+    best = file.best
+    file.roles = features.roles(best.candidate.path, best.candidate.language, best.candidate.kind, best.candidate.marks)
+    file.shares = dict(best.shares)
+    for signal in signals.file:
+        if value := signal.value(question, file, best):
+            file.shares[signal.name] = signal.weight * value
+    if file.roles:
+        for signal in signals.demotions:
+            if value := signal.value(question, file, best):
+                file.shares[signal.name] = -signal.weight * value * file.score
 
 
 def _normalised(candidates: Sequence[Candidate], weights: Sequence[float]) -> list[Found]:

@@ -153,21 +153,34 @@ class Matcher:
     def __init__(self, question: Question, patterns: Sequence[Pattern]) -> None:
         self._patterns = _line_patterns(patterns)
         self._terms = frozenset(() if patterns else question.terms)
-        # Stems are where words begin but for their last letter (query, queri), so this lets every word with the term pass.
-        beginnings = sorted({term[: max(2, len(term) - 1)] for term in self._terms})
-        self._may_have = re.compile("|".join(map(re.escape, beginnings)), re.IGNORECASE) if beginnings else None
+        # What every word of a term begins with: stems are where their words begin, but for letters that stemming changes
+        # (query: queri, hoping: hope, possibility: possibl).
+        self._beginnings = sorted({term[:-1] if term[-1:] in "eily" else term for term in self._terms} - {""})
 
     def lines(self, body: str, first: int) -> tuple[int, ...]:
         """The numbers of the lines that match, the first line of `body` being number `first`."""
         if self._patterns:
             data = body.encode("utf-8", "surrogateescape")
             return tuple(sorted({first + number for pattern in self._patterns for number in pattern.lines(data)}))
-        return tuple(number for number, line in enumerate(body.split("\n"), first) if self._has_term(line))
+        lines = body.split("\n")
+        return tuple(
+            first + number
+            for number in sorted(self._likely(body))
+            if not self._terms.isdisjoint(text.terms(lines[number]).split())
+        )
 
-    def _has_term(self, line: str) -> bool:
-        if self._may_have is None or not self._may_have.search(line):
-            return False
-        return not self._terms.isdisjoint(text.terms(line).split())
+    def _likely(self, body: str) -> set[int]:
+        """Lines, from 0, that have the beginning of a term; whole texts are searched, which is much quicker than lines."""
+        low, found = body.lower(), set[int]()
+        for beginning in self._beginnings:
+            at = number = 0
+            while (here := low.find(beginning, at)) >= 0:
+                number += low.count("\n", at, here)
+                found.add(number)
+                at = low.find("\n", here)
+                if at < 0:
+                    break
+        return found
 
 
 def _line_patterns(patterns: Sequence[Pattern]) -> list[LinePattern]:
