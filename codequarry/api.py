@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from codequarry.errors import RepositoryNotFound, WriterBusy
+from codequarry.errors import PathNotFound, RepositoryNotFound, WriterBusy
 from codequarry.settings import Settings, load
 from codequarry.store import open_store
 from codequarry.types import Answer, Check, DumpRow, FileText, Progress, Prompt, Report, Skipped, Source, SourceState
@@ -121,23 +121,36 @@ class CodeSearch:
 
         It never waits: where another process is writing, the note says that the answer may be old.
         """
-        from codequarry.ingest.worktree import is_fresh
-
         notes: list[str] = []
         for state in self.store.sources():
             folder = state.source.folder
             if folder is None or not state.indexed_at:
                 continue
-            if not Path(folder).is_dir():
-                notes.append(
-                    f"{folder} is gone: its hits are as they were indexed (codequarry repositories remove drops them)"
-                )
-            elif not is_fresh(folder, self.store.hints(state.source)):
-                try:
-                    self._pipeline().index(folder, name=state.source.repo, watch=progress)
-                except WriterBusy as busy:
-                    notes.append(f"{folder} has changed and is not indexed yet: {busy.message}")
+            try:
+                self.freshen(state, progress=progress)
+            except PathNotFound as gone:
+                notes.append(f"{gone.message}: its hits are as they were indexed ({gone.hint})")
+            except WriterBusy as busy:
+                notes.append(f"{folder} has changed and is not indexed yet: {busy.message}")
         return notes
+
+    def freshen(self, state: SourceState, *, progress: Watch | None = None) -> list[Report]:
+        """Indexes a folder by the rules it was indexed with, if anything changed there; no report when nothing did.
+
+        Raises:
+            PathNotFound: the folder is gone.
+            WriterBusy: another process is writing.
+        """
+        from codequarry.ingest import RECIPE, recipe
+        from codequarry.ingest.worktree import is_fresh
+
+        folder = state.source.folder or ""
+        if not Path(folder).is_dir():
+            raise PathNotFound(f"{folder} is gone", hint="codequarry repositories remove takes it out of the index")
+        if state.recipe.startswith(RECIPE) and is_fresh(folder, self.store.hints(state.source)):
+            return []
+        pipeline = self._pipeline(include_generated=state.recipe == recipe(generated=True))
+        return pipeline.index(folder, name=state.source.repo, watch=progress)
 
     def forget(self, repo: str, branch: str | None = None) -> list[Source]:
         """Removes a repository, or one of its branches; returns the sources that are gone.

@@ -363,7 +363,7 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an index run is. `phase`: listing, reading, publishing. Totals are 0 until they are known."""
+    """How far an index run is. `phase`: fetching, listing, reading, publishing. Totals are 0 until they are known."""
 
     phase: str
     source: Source | None = None
@@ -371,6 +371,7 @@ class Progress:
     files_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
+    said: str = ""  # what git says while it fetches
 
 
 @dataclass(slots=True)

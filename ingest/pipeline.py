@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from codequarry.ingest import repos
+from codequarry.ingest import RECIPE, recipe, repos
 from codequarry.ingest.files import Entry, FileOptions, Tree
 from codequarry.ingest.pool import Recipe, Work
-from codequarry.ingest.prepare import RECIPE, add_vectors
+from codequarry.ingest.prepare import add_vectors
 from codequarry.ports import Embedder, Store
 from codequarry.types import FileKey, FileVersion, Progress, Report, Shown, Skipped, Source, SourceState
 
@@ -65,6 +65,7 @@ class Pipeline:
             profile=self.profile,
             options=self.options,
             hints=self.store.hints,
+            progress=lambda line: tell(Progress("fetching", said=line)),
         )
         return [self.publish(tree, tell) for tree in trees]
 
@@ -146,7 +147,7 @@ class Pipeline:
             origin=tree.origin,
             web=tree.web,
             default=self._is_default(tree.source),
-            recipe=RECIPE,
+            recipe=recipe(generated=self.options.generated),
         )
 
     def _is_default(self, source: Source) -> bool:

@@ -59,12 +59,9 @@ class Work:
             count += 1
         for _ in self._workers * 2:  # a worker asks for the next batch twice before it gives up
             jobs.put(None)
-        threads = [
-            threading.Thread(target=worker.serve, args=(reader, jobs, done, stop), daemon=True)
-            for worker in self._workers
-        ]
-        for thread in threads:
-            thread.start()
+        for worker in self._workers:
+            worker.thread = threading.Thread(target=worker.serve, args=(reader, jobs, done, stop), daemon=True)
+            worker.thread.start()
         try:
             for _ in range(count):
                 result = done.get()
@@ -112,6 +109,7 @@ class _Worker:
     """One process, and this process's end of its pipes."""
 
     def __init__(self, recipe: Recipe) -> None:
+        self.thread: threading.Thread | None = None
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from codequarry.ingest.pool import main; main()"],
             stdin=subprocess.PIPE,
@@ -155,6 +153,8 @@ class _Worker:
 
     def close(self) -> None:
         self.process.kill()
+        if self.thread is not None:
+            self.thread.join()  # its pipe has ended; only then may the pipe be closed under it
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what was still to be written has no reader any more

@@ -10,9 +10,6 @@ from codequarry.ingest import chunks, files, languages
 from codequarry.ports import Embedder
 from codequarry.types import Chunk, FileVersion, Skipped
 
-RECIPE = "1"
-"""Raise it whenever the same bytes give other chunks, terms or breadcrumbs than before: every file is then made anew."""
-
 _KNOWN_LIMIT = 300_000
 
 

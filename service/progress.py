@@ -75,6 +75,8 @@ def describe(progress: Progress, elapsed_s: float) -> str:
     share = _share(progress)
     if share and elapsed_s >= 1.0 and share < 1.0:
         parts.append(f"{duration(elapsed_s * (1 - share) / share)} left")
+    if progress.said:
+        parts.append(printable(progress.said))
     if progress.source:
         parts.append(printable(label(progress.source)))
     return "  ".join(parts)

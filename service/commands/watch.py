@@ -75,18 +75,9 @@ def _look(
     quarry: CodeSearch, state: SourceState, troubled: dict[str, str], args: Namespace, terminal: Terminal
 ) -> None:
     """Indexes the folder if it has changed. What cannot be done now is said once, and tried again at the next look."""
-    from codequarry.ingest.worktree import is_fresh
-
     folder = state.source.folder or ""
     try:
-        if not Path(folder).is_dir():
-            raise NotFound(f"{folder} is gone", hint="codequarry repositories remove takes it out of the index")
-        if not is_fresh(folder, quarry.store.hints(state.source)):
-            _tell(
-                quarry.index(folder, name=state.source.repo, include_generated=quarry.settings.include_generated),
-                args,
-                terminal,
-            )
+        _tell(quarry.freshen(state), args, terminal)
         troubled.pop(folder, None)
     except CodequarryError as error:
         if troubled.get(folder) != error.message:
