@@ -321,11 +321,10 @@ def _phrases(tokens: list[_Token]) -> list[Phrase]:
             close(Edge.CLOSED)
             left = Edge.CLOSED
         elif _Kind.BOUNDARY in between:
-            # Between two known parts, \b can hold only where a sign beyond ASCII is one of its neighbours, or where an optional
-            # gap is not empty.
-            close(Edge.OPEN if _beyond_ascii(word) or _Kind.MAYBE_GAP in between else Edge.ASCII)
+            # An optional gap beside \b changes nothing: empty, the word ends at \b; not empty, it ends at the gap.
+            close(Edge.OPEN if _beyond_ascii(word) else Edge.ASCII)
             cut()
-            left = Edge.OPEN if _next_is_beyond_ascii(tokens, end) or _Kind.MAYBE_GAP in between else Edge.ASCII
+            left = Edge.OPEN if _next_is_beyond_ascii(tokens, end) else Edge.ASCII
         else:
             close(Edge.OPEN)
             cut()
@@ -349,7 +348,7 @@ def _next_is_beyond_ascii(tokens: list[_Token], start: int) -> bool:
 
 
 def _ascii_only(token: _Token) -> bool:
-    if token.ignore_case or "(?i:" in token.source:  # k and s have forms beyond ASCII
+    if "(?i:" in token.source:  # k and s have forms beyond ASCII
         return False
     return token.source.isascii() and not re.search(r"\\x\{[0-9a-f]{3,}|\\x\{[89a-f][0-9a-f]\}", token.source)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, product
+
 import pytest
 import re2
 from hypothesis import given, settings
@@ -75,6 +77,24 @@ def test_a_text_that_the_pattern_matches_is_never_excluded(regex: str, texts: li
     for content in texts:
         if pattern.matches(content.encode()):
             assert keeps(regex, content), (regex, content, requirement(regex))
+
+
+def test_no_short_text_is_excluded_from_a_short_pattern_that_matches_it() -> None:
+    """All patterns of up to three of these parts, over all texts of up to four of these signs."""
+    atoms = ["a", "é", r"\b", " ", r"\(?", "a?", r"(?:a|é)", "(?i:k)", r"\s*", "[^a]", "$"]
+    texts = ["".join(signs) for count in range(5) for signs in product("aé \u212a", repeat=count)]
+    words = {content: text.words(content) for content in texts}
+    checked = 0
+    for parts in chain.from_iterable(product(atoms, repeat=count) for count in (1, 2, 3)):
+        regex = "".join(parts)
+        need, pattern = requirement(regex), LinePattern(Pattern(regex))
+        if need is None:
+            continue
+        for content in texts:
+            if pattern.matches(content.encode()):
+                checked += 1
+                assert holds(need, words[content]), (regex, content, need)
+    assert checked > 10_000
 
 
 @settings(max_examples=800, deadline=None)
