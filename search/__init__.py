@@ -78,6 +78,10 @@ class Engine:
         clock.lap("snippets")
         notes = [*asked.notes, *resolved.notes, *resolved.dead, *sent.notes, *retrieved.notes]
         notes += empty.building(resolved.states)
+        if len(retrieved.candidates) >= retrieve.MORE_MATCHES:
+            notes.append(
+                f"Only the first {retrieve.MORE_MATCHES:,} matching chunks are ranked; narrow the query for others."
+            )
         if not groups:
             notes += empty.reasons(self.store, states, resolved, sent.request, asked.question)
         elif sent.by_words and not any(group.ranked.best.bm25 for group in groups):

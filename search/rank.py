@@ -5,7 +5,7 @@ shares add up to the score (`why` shows them). A demotion takes a part of what t
 name, which is how `bench` measures what each is worth.
 
 The weights are hand-made: tried on labelled questions about twenty repositories, kept round, and checked on others
-(`bench/quality.py --ablate`). A query that has nothing but patterns and filters finds exactly what they match, so there only the
+(`bench/quality.py --off NAME`). A query that has nothing but patterns and filters finds exactly what they match, so there only the
 order of a reading list is left to choose: definitions, then mentions, then tests, each by path.
 """
 
