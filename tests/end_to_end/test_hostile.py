@@ -47,9 +47,9 @@ def hostile(root, count=2000, seed=3):
             file.write(rng.choice(makers)())
     (root / "ten_megabytes_in_a_line.js").write_bytes(b"a=1;" * 2_500_000)
     (root / "deep.json").write_bytes(b"[" * 100_000 + b"]" * 100_000)
-    os.mkfifo(root / "pipe.py")
+    os.mkfifo(root / "pipe.py")  # git lists no pipes, and reading one would hang
     (root / "loop").symlink_to(root)
-    return count + 4
+    return count + 3
 
 
 def test_two_thousand_hostile_files_are_all_accounted_for(tmp_path):
