@@ -101,13 +101,12 @@ class Facts:
         start_line, end_line, start, end, text_hash, terms, at = _CHUNK.unpack_from(
             self._data, self._first + number * _CHUNK.size
         )
+        until = len(self._data)
         if number + 1 < self.chunks:
-            until = _CHUNK.unpack_from(self._data, self._first + (number + 1) * _CHUNK.size)[-1]
-            detail = self._data[self._details + at : self._details + until]
-        else:
-            detail = self._data[self._details + at :]
-        kind, breadcrumb, *values = detail.decode("utf-8", "surrogateescape").split(_SEPARATOR)
-        symbols = zip(values[::3], values[1::3], values[2::3], strict=True)
+            until = self._details + _FRAME.unpack_from(self._data, self._first + (number + 2) * _CHUNK.size - 4)[0]
+        detail = self._data[self._details + at : until].decode("utf-8", "surrogateescape")
+        kind, breadcrumb, *values = detail.split(_SEPARATOR)
+        symbols = zip(values[::3], values[1::3], values[2::3], strict=True) if values else ()
         return ChunkFacts(
             start_line,
             end_line,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -131,15 +130,23 @@ def _best_places(scores: memoryview[float], count: int) -> list[tuple[float, int
     steps = _steps(scores)
     if steps is None:
         return _cut(sorted(zip(scores.tolist(), range(total), strict=True), key=_order), count)
-    low, high = 0x80, 0xFF  # the largest step that at least `count` scores reach
-    while low < high:
-        middle = (low + high + 1) // 2
-        if len(steps.translate(None, bytes(range(middle)))) >= count:
-            low = middle
-        else:
-            high = middle - 1
-    wanted = re.compile(b"[\\x%02x-\\xff]" % low)
-    return _cut(sorted([(scores[at.start()], at.start()) for at in wanted.finditer(steps)], key=_order), count)
+    # The largest step that at least `count` scores reach. From above, since few scores are left there: that is quick.
+    step, left = 0x100, b""
+    while len(left) < count:
+        step -= 8
+        left = steps.translate(None, _BELOW[step])
+    while len(above := left.translate(None, _BELOW[step + 1])) >= count:
+        step, left = step + 1, above
+    marked, places = steps.translate(_REACHES[step]), []
+    at = marked.find(1)
+    while at >= 0:
+        places.append(at)
+        at = marked.find(1, at + 1)
+    return _cut(sorted([(scores[place], place) for place in places], key=_order), count)
+
+
+_BELOW = [bytes(range(step)) for step in range(257)]
+_REACHES = [b"\0" * step + b"\1" * (256 - step) for step in range(256)]
 
 
 def _steps(scores: memoryview[float]) -> bytes | None:
