@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from codequarry.search.query import Query
+from codequarry.search.query import MAX_WORDS, Query
 from codequarry.text import parts, terms
 from codequarry.types import Candidate
 
@@ -147,7 +147,9 @@ def question_of(query: Query, asked: tuple[str, ...], paths: Sequence[str] = (),
     exact = not query.words
     written = query.question
     words = re.findall(r"[\w$]+", " ".join([written, *(query.values("symbol") if exact else ())]))
-    wanted = {_WANTED_ROLE[word] for word in map(str.lower, words) if word in _WANTED_ROLE}
+    # A question that has the word asks for it; an issue or a log only mentions it.
+    asks = len(words) <= MAX_WORDS and "\n" not in written
+    wanted = {_WANTED_ROLE[word] for word in map(str.lower, words) if asks and word in _WANTED_ROLE}
     for path in paths:
         wanted |= {_FOLDER_ROLE[segment] for segment in path.lower().split("/") if segment in _FOLDER_ROLE}
         wanted |= {_WANTED_ROLE[part] for part in parts(path) if part in _WANTED_ROLE}

@@ -82,6 +82,15 @@ def test_every_block_is_exactly_lines_of_its_file(engine):
         assert block.blob and block.tokens > 0
 
 
+def test_a_builder_takes_what_connect_gives(store):
+    from codequarry.api import CodeSearch
+    from codequarry.settings import load
+
+    prompt = PromptBuilder(CodeSearch(store, load()), budget=500).build("polish stone", repo="local//home/me/tool")
+    assert [block.path for block in prompt.blocks] == ["tool.py"]
+    assert any("/home/me/tool" in note for note in prompt.notes)  # the folder is gone, which a refresh says
+
+
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_building_twice_gives_the_same_bytes(engine, format):
     one, two = (engine.prompt("retry backoff", budget=900, format=format).text for _ in range(2))

@@ -132,6 +132,12 @@ def test_a_question_that_asks_for_a_role_lifts_its_demotion(text, path, fields):
     assert order(text, candidate(path, **fields), candidate("z.py"))[0] == path
 
 
+def test_a_long_text_that_only_mentions_tests_does_not_ask_for_them():
+    issue = "retry policy fails\nsteps: run the test suite, see the docs and the example"
+    query = parse(issue)
+    assert features.question_of(query, ("retri",)).wanted == frozenset()
+
+
 def test_a_path_filter_that_names_a_role_lifts_its_demotion():
     query = parse("retry path:tests/**")
     question = features.question_of(query, ("retri",), query.values("path"))
