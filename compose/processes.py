@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,8 +69,8 @@ def stop(pid: int, start: str, patience_s: float = 30.0) -> bool:
     return True
 
 
-def tie(processes: Sequence[tuple[int, str]]) -> None:
-    """Ties processes to this one: when this one ends, be it by `kill -9`, a small keeper kills them.
+def tie(processes: Sequence[tuple[int, str]], folder: Path) -> None:
+    """Ties processes and a folder to this process: when it ends, be it by `kill -9`, a small keeper kills and removes them.
 
     For tests: nothing stays behind when a run is cut off.
     """
@@ -78,7 +79,7 @@ def tie(processes: Sequence[tuple[int, str]]) -> None:
     pairs = [f"{pid}:{start}" for pid, start in processes]
     os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "codequarry.compose.processes", *pairs],
+        [sys.executable, "-m", "codequarry.compose.processes", str(folder), *pairs],
         dict(os.environ),
         file_actions=[(os.POSIX_SPAWN_DUP2, read, 0)],
         setsid=True,
@@ -86,14 +87,15 @@ def tie(processes: Sequence[tuple[int, str]]) -> None:
     os.close(read)
 
 
-def _keep(pairs: Sequence[str]) -> None:
+def _keep(folder: str, pairs: Sequence[str]) -> None:
     """Waits until the other end of standard input is closed, then kills those processes that still run."""
     sys.stdin.buffer.read()
     for pair in pairs:
         pid, _, start = pair.partition(":")
         if runs(int(pid), start):
-            os.kill(int(pid), signal.SIGKILL)
+            stop(int(pid), start, 0)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    _keep(sys.argv[1:])
+    _keep(sys.argv[1], sys.argv[2:])

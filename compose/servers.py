@@ -98,7 +98,7 @@ def up(
         data_dir: their state, data and logs stand in `data_dir/servers`, and are found again by the next start.
         docker: True: containers; False: wheels; None: containers where a daemon answers.
         ports: wanted ports by part; without one the usual port where it is free, else any.
-        tied: the servers end with this process, however it ends.
+        tied: the servers end with this process, however it ends, and their data is removed then.
         limit_s: how long each may take until it answers.
         report: is told each step as a line for people.
 
@@ -132,7 +132,7 @@ def up(
                     _start(part, version, folder, (ports or {}).get(part), known.get(part), report) for part in missing
                 ]
                 if tied:
-                    processes.tie([(server.pid, server.started) for server in fresh])
+                    processes.tie([(server.pid, server.started) for server in fresh], folder)
                 known |= {server.part: server for server in fresh}
                 _save(folder, known)  # before they are ready: a Ctrl-C from here on leaves nothing unknown behind
                 try:

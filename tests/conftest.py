@@ -5,29 +5,45 @@ Where they cannot start, the tests that need them fail with the reason: a suite 
 
 from __future__ import annotations
 
+import json
+import secrets
+import shutil
+import tempfile
+import urllib.request
+from pathlib import Path
+
 import pytest
 
 from codequarry.compose import servers
 
+URLS: list[str] = []  # of the nodes that were started
 
-def _elasticsearch(tmp_path_factory, version):
-    data_dir = tmp_path_factory.mktemp(f"elasticsearch-{version}")
-    ports = {"elasticsearch": servers.free_port()}
-    running = servers.up(["elasticsearch"], version, data_dir=data_dir, docker=False, ports=ports, tied=True)
-    yield running.urls["elasticsearch"]
-    servers.down(data_dir=data_dir)
+
+def _elasticsearch(version):
+    # In memory where there is enough: the suite makes hundreds of indices, each of which waits for the disk a hundred times.
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30
+    data_dir = Path(tempfile.mkdtemp(prefix="codequarry-test-", dir=memory if roomy else None))
+    try:
+        ports = {"elasticsearch": servers.free_port()}
+        running = servers.up(["elasticsearch"], version, data_dir=data_dir, docker=False, ports=ports, tied=True)
+        URLS.append(running.urls["elasticsearch"])
+        yield running.urls["elasticsearch"]
+    finally:
+        servers.down(data_dir=data_dir)
+        shutil.rmtree(data_dir)
 
 
 @pytest.fixture(scope="session")
-def elasticsearch_url(tmp_path_factory):
+def elasticsearch_url():
     """The address of a real node of the version that is recommended."""
-    yield from _elasticsearch(tmp_path_factory, "9.5.3")
+    yield from _elasticsearch("9.5.3")
 
 
 @pytest.fixture(scope="session")
-def elasticsearch_8_url(tmp_path_factory):
+def elasticsearch_8_url():
     """The address of a real node of the oldest line that is supported."""
-    yield from _elasticsearch(tmp_path_factory, "8.19.21")
+    yield from _elasticsearch("8.19.21")
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +54,17 @@ def redis_url(tmp_path_factory):
     running = servers.up(["redis"], data_dir=data_dir, docker=False, ports=ports, tied=True)
     yield running.urls["redis"]
     servers.down(data_dir=data_dir)
+
+
+@pytest.fixture
+def elasticsearch_prefix():
+    """A prefix for the names of indices that no other test has; they are deleted afterwards."""
+    prefix = f"test-{secrets.token_hex(4)}"
+    yield prefix
+    for url in URLS:
+        with urllib.request.urlopen(
+            f"{url}/{prefix}-*/_settings?filter_path=*.settings.index.uuid", timeout=60
+        ) as reply:
+            names = ",".join(json.load(reply))
+        if names:
+            urllib.request.urlopen(urllib.request.Request(f"{url}/{names}", method="DELETE"), timeout=60).close()

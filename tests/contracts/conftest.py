@@ -45,10 +45,34 @@ def _embedded(request: pytest.FixtureRequest) -> Factory:
     )
 
 
-STORES = {"embedded": _embedded}
+def _elastic(url_fixture: str) -> Callable[[pytest.FixtureRequest], Factory]:
+    def make(request: pytest.FixtureRequest) -> Factory:
+        from codequarry.store.elastic import ElasticStore
+
+        url, prefix = request.getfixturevalue(url_fixture), request.getfixturevalue("elasticsearch_prefix")
+        return Factory(
+            lambda: ElasticStore(url, prefix=prefix, create=True),
+            "from codequarry.store.elastic import ElasticStore",
+            f"ElasticStore({url!r}, prefix={prefix!r}, create=True)",
+        )
+
+    return make
 
 
-@pytest.fixture(params=[pytest.param("embedded", id="embedded")])
+STORES = {
+    "embedded": _embedded,
+    "elasticsearch-9": _elastic("elasticsearch_url"),
+    "elasticsearch-8": _elastic("elasticsearch_8_url"),
+}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", id="embedded"),
+        pytest.param("elasticsearch-9", id="elasticsearch-9", marks=pytest.mark.elasticsearch),
+        pytest.param("elasticsearch-8", id="elasticsearch-8", marks=pytest.mark.elasticsearch),
+    ]
+)
 def store_factory(request: pytest.FixtureRequest) -> Iterator[Factory]:
     """An empty store, not prepared, each time it is called the same one."""
     factory = STORES[request.param](request)

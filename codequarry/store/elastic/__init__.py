@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from codequarry.errors import CodequarryError, IndexMissing, PathNotFound, RepositoryNotFound, StoreError
+from codequarry.errors import IndexMissing, PathNotFound, StoreError
 from codequarry.ports import Embedder
 from codequarry.store.elastic import checks, clean, documents, mapping
 from codequarry.store.elastic.client import At, Client, Document, Write, pause
@@ -117,7 +117,7 @@ class ElasticStore:
         """
         row = self._row(source)
         if row is None:
-            raise _no_source(source)
+            return
         with self.publish(source) as publication:
             publication.commit(replace(row.as_state(), files=0), show=(), hide=list(publication.shown()))
         at = row_at(self._names, source)
@@ -143,7 +143,7 @@ class ElasticStore:
     def _committed(self, source: Source) -> Row:
         row = self._row(source)
         if row is None or not row.pointer:
-            raise _no_source(source)
+            raise PathNotFound(f"{source} is not indexed", hint="`codequarry repositories` lists what is")
         return row
 
     def skipped(self, source: Source) -> list[Skipped]:
@@ -257,7 +257,10 @@ class ElasticStore:
 
     def paths(self, source: Source) -> list[str]:
         """The paths that the source shows, sorted."""
-        return sorted(self._marks(self._committed(source))[1])
+        try:
+            return sorted(self._marks(self._committed(source))[1])
+        except PathNotFound:
+            return []
 
     def _marks(self, row: Row) -> tuple[Row, dict[str, Mark]]:
         """What a source shows by path, and the row as of which it does."""
@@ -273,8 +276,9 @@ class ElasticStore:
 
     def dump(self, source: Source | None = None) -> Iterator[DumpRow]:
         """Every visible chunk (of one source), sorted."""
-        wanted = [self._committed(source)] if source else rows(self._client, self._names)
-        for row in sorted(wanted, key=lambda row: row.source):
+        there = rows(self._client, self._names)
+        wanted = [row for row in there if source in (None, row.source)]
+        for row in wanted:
             if row.pointer and not row.forgotten:
                 yield from self._dump(row)
 
@@ -313,10 +317,6 @@ def _again(read: Callable[[], T]) -> T:
         except Moved:
             pause(attempt)
     raise StoreError("the source changes faster than it can be read", hint="try again", retryable=True)
-
-
-def _no_source(source: Source) -> CodequarryError:
-    return RepositoryNotFound(f"{source} is not indexed", hint="`codequarry repositories` lists what is")
 
 
 def _dump_row(source: Source, path: str, mark: Mark, chunk: Mapping[str, Any]) -> DumpRow:

@@ -209,12 +209,13 @@ def _remove_orphans(client: Client, names: Names) -> None:
     batch: list[dict[str, Any]] = []
 
     def flush() -> None:
-        places = [At(names.files, documents.key_of(hit["_source"]).id, hit["_source"]["repo"]) for hit in batch]
+        keys = [documents.key_of(hit["_source"]) for hit in batch]
+        places = [At(names.files, key.id, key.repo) for key in keys]
         orphans = [hit for hit, version in zip(batch, client.read(places, []), strict=True) if version is None]
         client.write(
             Write(
                 "delete",
-                At(names.chunks, hit["_id"], hit["_source"]["repo"]),
+                At(names.chunks, hit["_id"], documents.key_of(hit["_source"]).repo),
                 seen=Document({}, hit["_seq_no"], hit["_primary_term"]),
             )
             for hit in orphans

@@ -100,7 +100,7 @@ def entry(src: str, repo: str, path: str, cur: Mark, prev: Mark | None) -> dict[
     return {
         "type": "entry",
         "src": src,
-        "repo": repo,
+        "repo": out(repo),
         "path": out(path),
         "epoch": cur.epoch,
         "cur": cur,
@@ -113,7 +113,7 @@ def version(key: Key, file: FileVersion, src: str, epoch: int) -> dict[str, Any]
     lead = file.text[: file.chunks[0].start_byte] if file.chunks else file.text
     return {
         "type": "version",
-        "repo": key.repo,
+        "repo": out(key.repo),
         "path": out(key.path),
         "blob": key.blob,
         "recipe": key.recipe,
@@ -137,7 +137,7 @@ def pinned(document: dict[str, Any], src: str, epoch: int) -> dict[str, Any]:
 
 def key_of(document: dict[str, Any], path: str | None = None) -> Key:
     """The version that a chunk or a version document belongs to."""
-    return Key(document["repo"], path or back(document["path"]), document["blob"], document["recipe"])
+    return Key(back(document["repo"]), path or back(document["path"]), document["blob"], document["recipe"])
 
 
 def chunk_ids(document: dict[str, Any]) -> list[str]:
@@ -152,7 +152,7 @@ def chunk(key: Key, file: FileVersion, number: int, src: str) -> dict[str, Any]:
     until = file.chunks[number + 1].start_byte if number + 1 < len(file.chunks) else len(file.text)
     path = out(key.path)
     return {
-        "repo": key.repo,
+        "repo": out(key.repo),
         "src": [src],
         "path": path,
         "folders": folders(path),
@@ -190,7 +190,7 @@ def folders(path: str) -> list[str]:
 
 def candidate(document: dict[str, Any], places: Iterable[Place]) -> Candidate:
     """A chunk's document as a candidate without scores; the handle is its text where the document has it."""
-    repo, path, blob = document["repo"], back(document["path"]), document["blob"]
+    repo, path, blob = back(document["repo"]), back(document["path"]), document["blob"]
     start, end = document["start"], document["end"]
     return Candidate(
         chunk_id=chunk_id(repo, path, blob, start, end),

@@ -77,9 +77,8 @@ class ElasticPublication:
     def _marks(self) -> dict[str, Mark]:
         if self._shown is None:
             self._client.refresh(self._names.files)
-            self._shown = dict(
-                shown_marks(self._client, self._names, self._src, self._lease.row.pointer, self._lease.row.aborted)
-            )
+            row = self._lease.row
+            self._shown = dict(shown_marks(self._client, self._names, self._src, row.pointer, row.aborted))
         return self._shown
 
     def have(self, keys: Iterable[FileKey]) -> set[FileKey]:
@@ -253,6 +252,7 @@ class ElasticPublication:
             )
         )
         self._ended = True
+        self._lease.row, self._shown = moved, None
         if not row.pointer or (row.state.get("default"), row.state.get("access")) != (
             final.default,
             list(final.access),

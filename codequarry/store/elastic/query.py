@@ -111,8 +111,9 @@ def hybrid(request: Request, filters: tuple[list[Query], list[Query]], most_word
                 "num_candidates": min(10_000, max(2 * most_vectors, 200)),
                 "boost": VECTOR_BOOST,
                 "_name": "vector",
-                "filter": {"bool": {"filter": must, "must_not": must_not}},
             }
+            if must or must_not:  # a filter that everything passes is not free
+                body["knn"]["filter"] = {"bool": {"filter": must, "must_not": must_not}}
     return body
 
 

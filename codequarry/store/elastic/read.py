@@ -7,15 +7,14 @@ rows are read before the search, and again with the entries after it: where a po
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import mul
 from typing import Any
 
 from codequarry.errors import ModelMismatch, StoreError
 from codequarry.store.elastic import documents, query
 from codequarry.store.elastic.client import At, Client, pause
-from codequarry.store.elastic.ledger import Row, registry_at, row_at, row_back, rows
+from codequarry.store.elastic.ledger import Row, registry_at, row_at, rows
 from codequarry.store.elastic.mapping import Names
 from codequarry.store.prefilter import LinePattern
 from codequarry.store.schema import FIELDS, cosine
@@ -63,8 +62,19 @@ class _Hit:
         return sum(self.scores.get(name, 0.0) for name in FIELDS)
 
     @property
-    def order(self) -> tuple[str, str, int]:
-        return self.document["repo"], documents.back(self.document["path"]), self.document["start"]
+    def place(self) -> tuple[str, str, int]:
+        return documents.back(self.document["repo"]), documents.back(self.document["path"]), self.document["start"]
+
+    def by_words(self) -> tuple[float, tuple[str, str, int]]:
+        return -self.words, self.place
+
+    def by_vector(self) -> tuple[float, tuple[str, str, int]]:
+        return -(self.candidate.cosine or 0.0) if self.candidate else 0.0, self.place
+
+
+def _settled(left: Sequence[_Hit], last: Sequence[_Hit], wanted: int) -> bool:
+    """Whether nothing below the last hit that was looked at can belong to the first `wanted`."""
+    return len(left) >= wanted and all(hit.words < left[wanted - 1].words for hit in last)
 
 
 class Reader:
@@ -135,36 +145,42 @@ class _Search:
 
     def _rank(self) -> Retrieved:
         request = self._request
-        most_words, most_vectors = request.words, request.vectors if request.vector is not None else 0
+        most_words = request.words + max(32, request.words // 4) if request.terms and request.words else 0
+        most_vectors = 0
+        if request.vector is not None and request.vectors and request.vector.strip(b"\0"):
+            most_vectors = request.vectors + max(16, request.vectors // 8)
         while True:
-            body = query.hybrid(request, self._filters, min(most_words, MOST), min(most_vectors, MOST))
+            body = query.hybrid(request, self._filters, most_words, most_vectors)
             if not body["size"]:
                 self._confirm([])
-                return Retrieved(exact_total=True)
-            body["size"] = min(body["size"], MOST)
+                return Retrieved(exact_total=not request.terms)
             hits = self._search(body)
-            by_words = sorted((hit for hit in hits if hit.words > 0), key=lambda hit: (-hit.words, hit.order))
-            by_words = by_words[: min(most_words, MOST)] if "query" in body else []
+            by_words = sorted((hit for hit in hits if hit.words > 0), key=_Hit.by_words) if most_words else []
             by_vector = [hit for hit in hits if "vector" in hit.scores]
-            kept = [hit for hit in hits if self._decides(hit)]
-            self._confirm(kept)
-            words_left = [hit for hit in by_words if hit.candidate][: request.words]
-            vectors_left = [hit for hit in by_vector if hit.candidate][: request.vectors]
-            # Where hits were dropped from a full leg, those below them may deserve their places.
-            more_words = len(words_left) < request.words and len(by_words) >= most_words and most_words < MOST
-            more_vectors = len(vectors_left) < request.vectors and len(by_vector) >= most_vectors > 0
-            more_vectors = more_vectors and most_vectors < MOST
-            if not more_words and not more_vectors:
+            self._confirm([hit for hit in hits if self._decides(hit)])
+            words_left = [hit for hit in by_words[:most_words] if hit.candidate]
+            vectors_left = [hit for hit in by_vector if hit.candidate]
+            # Where hits were dropped from a full leg, or the last place is shared, those below may deserve it.
+            all_words = len(by_words) < most_words
+            more_words = not all_words and not _settled(
+                words_left, by_words[most_words - 1 : most_words], request.words
+            )
+            more_vectors = len(by_vector) >= most_vectors and len(vectors_left) < request.vectors
+            grown = (
+                min(MOST, 4 * most_words) if more_words else most_words,
+                min(MOST - request.words, 4 * most_vectors) if more_vectors else most_vectors,
+            )
+            if grown == (most_words, most_vectors):
                 break
-            most_words = min(MOST, 4 * most_words) if more_words else most_words
-            most_vectors = min(MOST, 4 * most_vectors) if more_vectors else most_vectors
+            most_words, most_vectors = grown
+        del words_left[request.words :]
         self._score(words_left)
         self._score(vectors_left)
-        ids = {id(hit) for hit in words_left}
-        rest = [hit for hit in vectors_left if id(hit) not in ids]
-        rest.sort(key=lambda hit: (-(hit.candidate.cosine or 0.0) if hit.candidate else 0.0, hit.order))
+        first = {id(hit) for hit in words_left}
+        vectors_left.sort(key=_Hit.by_vector)
+        rest = [hit for hit in vectors_left[: request.vectors] if id(hit) not in first]
         candidates = [hit.candidate for hit in (*words_left, *rest) if hit.candidate]
-        return Retrieved(candidates, len(candidates), False)
+        return Retrieved(candidates, len(candidates), all_words and request.vector is None)
 
     # ---------------------------------------------------------------------------------------------------------- matching
 
@@ -254,11 +270,12 @@ class _Search:
             )
             for src, path in pairs
         ]
-        registry, *answers = self._client.read([registry_at(self._names), *rows_at, *entries_at])
+        fields = ["cur", "prev", "pointer"]
+        registry, *answers = self._client.read([registry_at(self._names), *rows_at, *entries_at], fields)
         if (registry.seq_no if registry else -1) != self._view.registry:
             raise Moved
         for src, document in zip(sources, answers, strict=False):
-            if document is None or row_back(document.source).pointer != self._view.rows[src].pointer:
+            if document is None or document.source["pointer"] != self._view.rows[src].pointer:
                 raise Moved
         shown: dict[tuple[str, str], documents.Mark] = {}
         for (src, path), document in zip(pairs, answers[len(sources) :], strict=True):
@@ -281,15 +298,16 @@ class _Search:
     def _place(self, src: str, modified: bool) -> Place:
         return place(self._sources[src], modified)
 
-    def _score(self, hits: Iterable[_Hit]) -> None:
+    def _score(self, hits: Sequence[_Hit]) -> None:
         weights = dict(zip(FIELDS, self._request.weights, strict=True))
-        for hit in hits:
-            candidate = hit.candidate
-            assert candidate is not None
+        found = [hit.candidate for hit in hits if hit.candidate]
+        for hit, candidate in zip(hits, found, strict=True):
             raw = {name: hit.scores[name] / weights[name] if name in hit.scores else 0.0 for name in FIELDS}
             candidate.content, candidate.path_score, candidate.names = raw["content"], raw["path"], raw["names"]
-            if self._request.vector is not None:
-                candidate.cosine = _cosine(self._request.vector, hit.document.get("vector", ""))
+        if self._request.vector is not None:
+            vectors = [bytes.fromhex(hit.document["vector"]) for hit in hits]
+            for candidate, dot in zip(found, _dots(self._request.vector, vectors), strict=True):
+                candidate.cosine = cosine(dot)
 
     def _took(self, what: str, begin: float) -> None:
         self._times[what] = self._times.get(what, 0.0) + (time.perf_counter() - begin) * 1000
@@ -309,7 +327,13 @@ def place(state: SourceState, modified: bool) -> Place:
     return Place(state.source, state.commit, state.head, modified, state.web)
 
 
-def _cosine(asked: bytes, vector: str) -> float:
-    if not vector:
-        return 0.0
-    return cosine(sum(map(mul, memoryview(asked).cast("b"), memoryview(bytes.fromhex(vector)).cast("b"))))
+def _dots(asked: bytes, vectors: Sequence[bytes]) -> list[float]:
+    """The dot product of each vector with the one asked for."""
+    if not vectors:
+        return []
+    import simsimd
+
+    matrix = memoryview(b"".join(vectors)).cast("b", (len(vectors), len(asked)))
+    question = memoryview(asked).cast("b", (1, len(asked)))
+    products: Any = simsimd.cdist(matrix, question, metric="dot", out_dtype="float32")
+    return list(memoryview(products).cast("B").cast("f"))
