@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from codequarry.errors import IndexMissing, PathNotFound, StoreError
+from codequarry.errors import CodequarryError, IndexMissing, PathNotFound, StoreError
 from codequarry.ports import Embedder
 from codequarry.store.elastic import checks, clean, documents, mapping
 from codequarry.store.elastic.client import At, Client, Document, Write, pause
@@ -60,8 +60,12 @@ class ElasticStore:
         self._model: mapping.Model | None = None
         self._recipe = ""
         self.location = self._client.url
-        if self.model() is None and not create:
-            raise index_missing(self.location)
+        try:
+            if self.model() is None and not create:
+                raise index_missing(self.location)
+        except CodequarryError:
+            self.close()
+            raise
 
     # ------------------------------------------------------------------------------------------------------- the index
 

@@ -91,6 +91,8 @@ def _index(client: Client, names: Names) -> Iterator[Check]:
 
 
 def _sources(client: Client, names: Names) -> Iterator[Check]:
+    if mapping.found_model(client, names) is None:
+        return
     there = [row for row in rows(client, names) if not row.forgotten]
     if open_ := [str(row.source) for row in there if row.building]:
         yield Check(
