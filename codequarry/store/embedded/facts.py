@@ -6,14 +6,12 @@ cut at the starts of chunks into frames of about 64 KB, so that reading a chunk 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from struct import Struct
 from typing import NamedTuple
 
-import zstandard
-
+from codequarry.store.embedded.zstd import compress, decompress
 from codequarry.store.schema import terms_hash
 from codequarry.text import content_hash
 from codequarry.types import Chunk, FileVersion, Symbol
@@ -58,8 +56,7 @@ def pack(file: FileVersion) -> tuple[bytes, list[bytes]]:
         )
         details.append(detail)
         at += len(detail)
-    compress = zstandard.ZstdCompressor(level=_LEVEL).compress
-    return b"".join(out + details), [compress(file.text[start:end]) for start, end in pairwise(borders)]
+    return b"".join(out + details), [compress(file.text[start:end], _LEVEL) for start, end in pairwise(borders)]
 
 
 def _borders(size: int, starts: Sequence[int]) -> list[int]:
@@ -134,12 +131,6 @@ class Facts:
         return [value for (value,) in _FRAME.iter_unpack(self._data[_HEAD.size : self._first])]
 
 
-_local = threading.local()
-
-
 def unpack(frame: bytes) -> bytes:
     """The text of one frame."""
-    decompress: Callable[[bytes], bytes] | None = getattr(_local, "decompress", None)
-    if decompress is None:
-        decompress = _local.decompress = zstandard.ZstdDecompressor().decompress
     return decompress(frame)

@@ -7,9 +7,8 @@ import sqlite3
 import struct
 from types import TracebackType
 
-import zstandard
-
 from codequarry.errors import StoreError
+from codequarry.store.embedded.zstd import ZstdError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -44,7 +43,7 @@ class Faults:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, (sqlite3.Error, OSError, WordsError, struct.error, zstandard.ZstdError)):
+        if isinstance(error, (sqlite3.Error, OSError, WordsError, struct.error, ZstdError)):
             raise store_error(self._location, error) from error
 
 

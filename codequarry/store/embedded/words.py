@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tantivy
-import zstandard
 from tantivy import Occur, Query
 
 from codequarry.errors import WriterBusy
 from codequarry.store.embedded.facts import unpack
 from codequarry.store.embedded.faults import WordsError, words_faults
+from codequarry.store.embedded.zstd import compress
 from codequarry.store.schema import FIELDS
 from codequarry.types import FileVersion
 
@@ -172,7 +172,7 @@ def pack(file: FileVersion) -> bytes:
             for chunk in file.chunks
         ],
     ]
-    return zstandard.ZstdCompressor(level=1).compress(json.dumps(data, separators=(",", ":")).encode())
+    return compress(json.dumps(data, separators=(",", ":")).encode(), 1)
 
 
 class WordsWriter:
