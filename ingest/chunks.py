@@ -8,6 +8,7 @@ chunks as full as good breaks allow, for very short chunks win word searches tha
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 
 from codequarry.ingest import documents, languages
@@ -18,12 +19,15 @@ __all__ = ["MAX_CHARS", "MAX_LINES", "cut"]
 
 _LEVEL_COST = 18
 """How many lines of a chunk may stay empty for a break that is one level better."""
+_DEEPEST = 6
 _SHORT = 12
 """A piece with fewer lines than this says too little: breaks that leave one cost more."""
 _AFTER_BLANK_BONUS = 3
 
 _BREADCRUMB_LIMIT = 200
 _SIGNATURE_LIMIT = 90
+_COMMENT = re.compile(r"(?:^|\s)(?://|--|#)\s[^\n]*|/\*.*?\*/", re.DOTALL)
+_BEFORE_PARAMETERS = re.compile(r"^(?:async\b\s*)?(?:function\b\*?\s*\w*\s*)?")
 _PARTS = " › "
 
 
@@ -57,7 +61,7 @@ def _outline(text: str, lines: Lines, language: str, kind: str) -> Outline:
         return documents.by_headings(lines, language)
     if kind == "config":
         return documents.by_blocks(lines, language)
-    return documents.by_lines(text, lines, kind)
+    return documents.by_lines(lines, kind)
 
 
 # --------------------------------------------------------------------------------------------------------------- packing
@@ -111,9 +115,9 @@ def _best(lines: Lines, start: int, end: int, near: list[Break]) -> int:
     for row, level, until in near:
         length = row - start
         free = min(MAX_LINES - length, (MAX_CHARS - offsets[row] + offsets[start]) // 80)
-        cost = level * _LEVEL_COST + max(free, 0)
+        cost = min(level, _DEEPEST) * _LEVEL_COST + max(free, 0)
         if length < _SHORT:
-            cost += 2 * (_SHORT - length)
+            cost += 3 * (_SHORT - length)
         rest = min(until + 1, end) - row
         if rest < _SHORT:
             cost += 2 * (_SHORT - rest)
@@ -209,8 +213,9 @@ class _Finder:
             return ""
         if self.encoded is None:
             self.encoded = self.text.encode()
-        text = " ".join(self.encoded[start : min(end, start + 4 * _SIGNATURE_LIMIT)].decode("utf-8", "ignore").split())
-        text = text.removesuffix("=>").rstrip(" {=:;").removeprefix("=").lstrip()
+        text = self.encoded[start : min(end, start + 8 * _SIGNATURE_LIMIT)].decode("utf-8", "ignore")
+        text = " ".join(_COMMENT.sub("", text).split())
+        text = _BEFORE_PARAMETERS.sub("", text.removesuffix("=>").rstrip(" {=:;"))
         text = text.replace("( ", "(").replace(", )", ")").replace(" )", ")")
         if len(text) > _SIGNATURE_LIMIT:
             text = text[: _SIGNATURE_LIMIT - 1] + "…"

@@ -207,10 +207,10 @@ def _sections(rows: list[str]) -> list[_Heading]:
 # ------------------------------------------------------------------------------------------------------------- the rest
 
 
-def by_lines(text: str, lines: Lines, kind: str) -> Outline:
+def by_lines(lines: Lines, kind: str) -> Outline:
     """The outline of a text of which nothing is known: breaks by empty lines and indentation, names by keywords in code."""
     final = len(lines.rows) - 1
-    definitions = definitions_by_keyword(text, 0, final) if kind == "code" else []
+    definitions = definitions_by_keyword(lines, 0, final) if kind == "code" else []
     starts = {definition.first for definition in definitions}
     breaks = breaks_by_lines(lines, 0, final, 0)
     breaks = [(row, level - 1 if level and row in starts else level, until) for row, level, until in breaks]

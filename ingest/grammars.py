@@ -6,6 +6,7 @@ A new language is a row here and one in `ingest.languages`. Rules are written fo
 - WRAP: something around one thing (`export …`, a decorator with its function); looked into, not cut.
 - LEAD: what stands before a thing and belongs to it (comments, attributes).
 - DATA: a table of values, maybe thousands of them; never looked into, cut by lines.
+- GUESS: code that the grammar does not look into (a macro's arguments); keywords tell what it defines.
 - NAMES(rule): it defines names. Where the rule says so, names are also looked for inside.
 """
 
@@ -29,12 +30,14 @@ class Rule(NamedTuple):
     wrap: bool = False
     lead: bool = False
     data: bool = False
+    guess: bool = False
 
 
 LOOK = Rule(look=True)
 WRAP = Rule(wrap=True)
 LEAD = Rule(lead=True)
 DATA = Rule(data=True)
+GUESS = Rule(guess=True)
 PLAIN = Rule()
 NAMES = Rule
 
@@ -85,8 +88,10 @@ _GO = {
 _RUST = {
     **_COMMENTS,
     **_tables("array_expression", "token_tree"),
+    **_wraps("expression_statement"),
     **_bodies("declaration_list", "enum_variant_list", "foreign_mod_item"),
     "attribute_item": LEAD,
+    "macro_invocation": GUESS,
     "function_item": NAMES(n.by_field("function")),
     "function_signature_item": NAMES(n.by_field("function")),
     "struct_item": NAMES(n.by_field("struct")),
@@ -124,6 +129,7 @@ _C = {
 _CPP = {
     **_C,
     **_wraps("template_declaration", "friend_declaration"),
+    "function_definition": NAMES(n.cpp_function, wrap=True),
     "access_specifier": LEAD,
     "attribute_declaration": LEAD,
     "namespace_definition": NAMES(n.by_field("module", "function"), look=True),
@@ -442,5 +448,5 @@ def load(name: str) -> Grammar:
         else None
         for number in numbers
     }
-    rules[ERROR] = LOOK
+    rules[ERROR] = Rule(look=True, guess=True)
     return Grammar(language, rules)

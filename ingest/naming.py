@@ -6,6 +6,7 @@ wants.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -205,6 +206,20 @@ def c_function(node: Node, source: bytes) -> Names:
     return _c_named(name, source, "function")
 
 
+_CPP_TEST = re.compile(r"(?:TYPED_)?TEST(?:_[A-Z]+)*|BENCHMARK(?:_[A-Z]+)*")
+
+
+def cpp_function(node: Node, source: bytes) -> Names:
+    """A function with a body; `TEST_F(Group, Name) {…}` defines `Name`."""
+    found = c_function(node, source)
+    if found and _CPP_TEST.fullmatch(found[0].name):
+        parameters = source[found[0].after : found[0].after + 200].partition(b")")[0].decode("utf-8", "replace")
+        words = [" ".join(word.split()) for word in parameters.lstrip("( ").split(",")]
+        name, owner = words[-1].strip('"'), words[0] if len(words) > 1 else ""
+        return (found[0]._replace(name=name, owner=owner, after=node.end_byte),) if name else found
+    return found
+
+
 def c_declaration(node: Node, source: bytes) -> Names:
     """Prototypes, and variables with their constness. Locals do not come here: bodies of functions are not looked into."""
     found: list[Named] = []
@@ -338,7 +353,8 @@ def js_call(node: Node, source: bytes) -> Names:
     if called is None or arguments is None:
         return ()
     word = text_of(called, source) if called.end_byte - called.start_byte < 40 else ""
-    if word.partition(".")[0] not in _JS_TESTS or arguments.named_child_count < 2:
+    first, _, last = word.partition(".")
+    if not (first in _JS_TESTS or (first == "t" and last in _JS_TESTS)) or arguments.named_child_count < 2:
         return ()
     return _titled(arguments.named_children[0], source, "function")
 

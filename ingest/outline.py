@@ -72,6 +72,7 @@ def blank(line: str) -> bool:
 
 
 _MAY_CONTINUE = frozenset("})].,|&+?:=aecdfot")
+_FARTHEST = 3000
 # A line that goes on with, or closes, what stands before it.
 _CONTINUES = re.compile(
     r"\s*(?:[})\]]|(?:end|else|elif|elsif|elseif|catch|except|finally|then|do|done|fi|esac|and|or)\b|[.,|&+?:=])"
@@ -117,18 +118,45 @@ _BY_KEYWORD = re.compile(
 )  # fmt: skip
 
 
-def definitions_by_keyword(text: str, first: int, last: int, scope: int = -1) -> list[Definition]:
+def definitions_by_keyword(lines: Lines, first: int, last: int, scope: int = -1, base: int = 0) -> list[Definition]:
     """Definitions told by a keyword before a name, in languages without grammar and in code that no grammar accepts.
 
-    `text` holds the rows `first`..`last` and nothing else. How far they reach is not known: each is its own line.
+    How far they reach is told by indentation. `scope` encloses them all; `base` is the index that the first of them will have.
     """
-    found = []
+    rows = lines.rows
+    found: list[Definition] = []
+    around: list[int] = []  # indices into `found` of what encloses the next one
+    text = "\n".join(rows[first : last + 1])
     row, seen = first, 0
     for match in _BY_KEYWORD.finditer(text):
         row += text.count("\n", seen, match.start(2))
         seen = match.start(2)
-        name = match[2].rstrip(".:-*'")
-        kind = _KEYWORDS[match[1]]
-        if name and kind and row <= last:
-            found.append(Definition(name, kind, row, row, row, scope))
+        name, kind = match[2].rstrip(".:-*'"), _KEYWORDS[match[1]]
+        if not name:
+            continue
+        while around and found[around[-1]].last < row:
+            around.pop()
+        within = base + around[-1] if around else scope
+        around.append(len(found))
+        found.append(Definition(name, kind, row, row, _reach(rows, row, last), within))
     return found
+
+
+def _reach(rows: list[str], row: int, last: int) -> int:
+    """The last row of what begins at `row`: up to the next line that is not deeper, which closes it or begins something else."""
+    indent = len(rows[row]) - len(rows[row].lstrip())
+    end = row
+    for below in range(row + 1, min(last, row + _FARTHEST) + 1):
+        line = rows[below]
+        if blank(line):
+            continue
+        bare = line.lstrip()
+        if len(line) - len(bare) <= indent:
+            if len(line) - len(bare) < indent or (bare[0] not in "{})" and not bare.startswith("end")):
+                break
+            end = below
+            if bare[0] in "}e":
+                break
+            continue
+        end = below
+    return end

@@ -6,7 +6,9 @@ definitions, and into nodes that are longer than a chunk. The walk keeps its own
 
 from __future__ import annotations
 
-import functools
+import sys
+import threading
+import time
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
@@ -29,11 +31,17 @@ from codequarry.ingest.outline import (
 MAX_PARSED_BYTES = 512 * 1024
 """Longer files are cut by lines: a tree takes 30 times the memory of its text, and people seldom write that much."""
 
-_PARSE_STEPS = 60_000
-"""After this many reports of progress a parser gives way. A report is 100 steps, a normal file makes 5 of them a KB; it takes
-about 2 seconds. Steps, not seconds, so that the same file is cut alike on a busy machine."""
+_PARSE_SECONDS = 0.25
+_PARSE_BYTES_PER_SECOND = 400_000
+"""A parser gives way after this processor time, and what its file's length adds: a tenth of the usual speed. Wall time would make
+chunks depend on what else the machine does; the number of steps says nothing, for a step of a lost parser has no bound."""
 
-_NESTED = frozenset({"function", "class", "struct", "interface", "enum", "trait", "object", "module"})
+_BLOCKS = 20_000
+_BLOCKS_PER_BYTE = 2.0
+"""And when it holds more pieces of memory than this: code has 0.2 to 0.5 a byte, at most 1.1 seen. A parser that never closes what
+it opens has 4, and recovering from that at the end of 20 KB takes gigabytes, in one step that nothing can stop."""
+
+_NESTED = frozenset({"", "function", "class", "struct", "interface", "enum", "trait", "object", "module"})
 _ANY_COLUMN = -1
 
 
@@ -46,22 +54,42 @@ def outline(text: bytes, lines: Lines, grammar: str) -> Outline | None:
     return _Walk(loaded, text, lines).run(tree) if tree is not None else None
 
 
-@functools.cache
-def _parser(grammar: str) -> Parser:
-    return Parser(grammars.load(grammar).language)
+class _Parsers(threading.local):
+    """The parsers of one thread, and the buffer that they read from.
+
+    The binding keeps what a read callback returned for ever, once in a while when a lost parser goes back and forth. So it is
+    given views of this one buffer, which cost 200 bytes each; copies of the text would add up to gigabytes.
+    """
+
+    def __init__(self) -> None:
+        self.by_grammar: dict[str, Parser] = {}
+        self.buffer = memoryview(bytearray(MAX_PARSED_BYTES))
+
+
+_parsers = _Parsers()
 
 
 def _parse(text: bytes, grammar: str, loaded: Grammar) -> Tree | None:
-    steps = 0
+    """The tree of a text of at most `MAX_PARSED_BYTES`, None when the parser gave way."""
+    until = time.thread_time() + _PARSE_SECONDS + len(text) / _PARSE_BYTES_PER_SECOND
+    blocks = sys.getallocatedblocks() + _BLOCKS + int(len(text) * _BLOCKS_PER_BYTE)
+    reports = 0
+    _parsers.buffer[: len(text)] = text
+    view = _parsers.buffer[: len(text)]
+
+    def read(offset: int, _point: object) -> memoryview:
+        return view[offset:]
 
     def gives_way(_offset: int, _has_error: bool) -> bool:
-        nonlocal steps
-        steps += 1
-        return steps > _PARSE_STEPS
+        nonlocal reports
+        reports += 1
+        return reports & 7 == 0 and (sys.getallocatedblocks() > blocks or time.thread_time() > until)
 
-    parser = _parser(grammar)
+    parser = _parsers.by_grammar.get(grammar)
+    if parser is None:
+        parser = _parsers.by_grammar[grammar] = Parser(loaded.language)
     try:
-        return parser.parse(lambda offset, _point: text[offset : offset + 65536], progress_callback=gives_way)
+        return parser.parse(read, progress_callback=gives_way)
     except ValueError:  # how the binding says that the callback stopped it
         parser.reset()
         return None
@@ -97,6 +125,8 @@ class _Walk:
     def run(self, tree: Tree) -> Outline:
         root = tree.root_node
         stack = [_Task(root)]
+        if root.is_error:
+            self.broken.append((0, len(self.lines.rows) - 1, -1))
         while stack:
             task = stack.pop()
             stack.extend(self._look_into(task, -1 if task.node is root else task.node.start_point[0]))
@@ -104,7 +134,7 @@ class _Walk:
             (self._begin(row, column), level, until) if row in self.leads else (row, level, until)
             for row, level, until, column in self.breaks
         ]
-        self._guess_broken()
+        self._guess()
         return Outline(breaks + self.plain, self.definitions)
 
     def _begin(self, row: int, column: int) -> int:
@@ -165,6 +195,8 @@ class _Walk:
                     below.append(_Task(child, scope, level + added, -1, True, True, "function"))
                 continue
             before = found[0].name if found else before if rule.lead else ""
+            if rule.guess and last > row and not inner:
+                self.broken.append((row, last, scope))
             if found:
                 index = self._define(child, found, task, first, last)
                 if found[0].inside:
@@ -178,8 +210,6 @@ class _Walk:
                     below.append(
                         _Task(child, scope, deeper, first if rule.wrap else -1, rule.look and big, inner, inside)
                     )
-                if child.is_error and not inner:
-                    self.broken.append((row, last, scope))
             elif rule.lead or rule.data:
                 if big:
                     self.plain += breaks_by_lines(self.lines, row, last, level + 1)
@@ -201,19 +231,18 @@ class _Walk:
             elif kind == "variable" and task.inside == "method":
                 kind = "field"
             if kind in ("function", "method", "macro"):
-                signature = (name.after, _signature_end(node, name.after))
+                signature = _signature(node, name.after)
             self.definitions.append(
                 Definition(name.name, kind, name.row, first, last, task.scope, name.owner, signature)
             )
         return index
 
-    def _guess_broken(self) -> None:
+    def _guess(self) -> None:
         """Adds what keywords tell of the rows that the parser could not make sense of."""
         known = {definition.row for definition in self.definitions}
         for first, last, scope in self.broken:
-            text = "\n".join(self.lines.rows[first : last + 1])
-            found = definitions_by_keyword(text, first, last, scope)
-            self.definitions += [one for one in found if one.row not in known]
+            found = definitions_by_keyword(self.lines, first, last, scope, len(self.definitions))
+            self.definitions += [one._replace(kind="") if one.row in known else one for one in found]
             known.update(one.row for one in found)
 
 
@@ -227,17 +256,17 @@ _BODIES = frozenset(
 )
 
 
-def _signature_end(node: Node, after: int) -> int:
-    """The byte where the signature of a function ends: at its body, at the end of the node where it has none."""
+def _signature(node: Node, after: int) -> tuple[int, int]:
+    """First and last byte of a function's signature: from its name, or the function it is set to, up to its body."""
     for _ in range(3):
         body = node.child_by_field_name("body")
         if body is None:
             body = next((child for child in node.children if child.type in _BODIES and child.start_byte >= after), None)
         if body is not None:
-            return body.start_byte if body.start_byte >= after else after
-        inner = node.child_by_field_name("value") or node.child_by_field_name("right")
-        if inner is None:
+            return after, body.start_byte
+        value = node.child_by_field_name("value") or node.child_by_field_name("right")
+        if value is None:
             break
-        node = inner
+        node, after = value, value.start_byte
     parameters = node.child_by_field_name("parameters")
-    return parameters.end_byte if parameters is not None and parameters.end_byte > after else node.end_byte
+    return after, parameters.end_byte if parameters is not None and parameters.end_byte > after else node.end_byte
