@@ -34,9 +34,9 @@ def chunk_id(repo: str, path: str, blob: str, start_line: int, end_line: int) ->
 
 
 def terms_hash(chunk: Chunk, path_terms: str) -> str:
-    """32 hex digits of everything that the words of a chunk are made of, for `DumpRow`."""
+    """16 hex digits of everything that the words of a chunk are made of, for `DumpRow`."""
     parts = "\0".join((chunk.terms, chunk.names, path_terms, chunk.raw))
-    return blake2b(parts.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return blake2b(parts.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def index_missing(location: str) -> IndexMissing:

