@@ -1,0 +1,202 @@
+"""Writes a trained table: as `TermEmbedder` loads it, and, near enough, as sentence-transformers and model2vec do.
+
+    python training/code/export.py --cache FOLDER --saved OUT      # OUT/ for both libraries, from what make.py left in FOLDER
+
+Their tokenizers cannot stem, count with saturation or add the whole identifier to its parts. So each unstemmed part that the
+corpus has stands in the vocabulary with the vector of its stem, and what is lost is measured: `--check TREE` prints the cosine
+of the exported vectors to ours on 1,000 chunks of a folder's files (needs both libraries).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+
+import corpus as corpora
+import numpy as np
+import registries
+import sources
+from corpus import Corpus
+from embedder import FILES
+from train import Settings
+
+from codequarry import models, text
+
+SURFACES = 60_000  # unstemmed parts of the exported vocabulary
+SAMPLE = 60_000_000  # bytes of sources that they are counted in
+
+
+def main() -> None:
+    here = Path(__file__).resolve().parent
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--packages", type=Path, default=here / "packages.tsv")
+    parser.add_argument("--model", type=Path, default=here.parents[1] / "codequarry" / "data" / "code")
+    parser.add_argument("--saved", type=Path, required=True)
+    parser.add_argument("--check", type=Path)
+    options = parser.parse_args()
+    if not (options.saved / "model.safetensors").exists():
+        packages = registries.read_list(options.packages)
+        registries.fetch(packages, options.cache)
+        save(options.saved, options.model, surfaces(packages))
+    if options.check:
+        check(options.saved, options.model, options.check)
+
+
+def write(out: Path, table: np.ndarray, corpus: Corpus, settings: Settings) -> None:
+    """Writes the shipped layout: rows.i8, weights.u8, terms.txt, model.json."""
+    rows, weights = models.quantise(table)
+    parts = rows.tobytes(), weights.tobytes(), "\n".join(corpus.terms).encode()
+    about = {
+        "format": 1,
+        "name": "code",
+        "dim": table.shape[1],
+        "terms": len(corpus.terms),
+        "method": f"contrastive on {len(corpus.pairs)} pairs of {len(corpus.packages)} packages; see training/code/README.md",
+        "licence": "Apache-2.0",
+        "content": digest(*parts),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, data in zip(FILES[1:], parts, strict=True):
+        (out / name).write_bytes(data)
+    (out / FILES[0]).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    size = sum((out / name).stat().st_size for name in FILES)
+    near = rows * weights[:, None].astype(np.float32)
+    cosine = (near * table).sum(1) / np.maximum(np.linalg.norm(near, axis=1) * np.linalg.norm(table, axis=1), 1e-9)
+    print(f"{size / 1e6:.2f} MB in {out}")
+    print(f"integer rows against float32: cosine median {np.median(cosine):.5f}, lowest {cosine.min():.5f}")
+
+
+def digest(*parts: bytes) -> str:
+    """Twelve hex digits of the parts and their borders."""
+    whole = blake2b(digest_size=6)
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "little"))
+        whole.update(part)
+    return whole.hexdigest()
+
+
+def surfaces(packages: Iterable[registries.Package]) -> Counter[str]:
+    """How often each unstemmed part comes in a sample of the packages' sources."""
+    packages = list(packages)
+    found: Counter[str] = Counter()
+    words: Counter[str] = Counter()
+    each = SAMPLE // max(len(packages), 1)
+    for package in packages:
+        total = 0
+        for _, data in registries.files(package, lambda name: bool(sources.language(name))):
+            if corpora.sources.usable(data):
+                words.update(text.words(data))
+                total += len(data)
+                if total > each:
+                    break
+    for word, count in words.items():
+        for part in text.parts(word):
+            found[part] += count
+    return found
+
+
+def save(out: Path, model: Path, counted: Counter[str]) -> None:
+    """Saves the table, float32, as StaticEmbedding and model2vec load it."""
+    terms = (model / "terms.txt").read_text(encoding="utf-8").split("\n")
+    row = {term: index for index, term in enumerate(terms)}
+    table = np.fromfile(model / "rows.i8", np.int8).reshape(len(terms), -1).astype(np.float32)
+    table *= np.fromfile(model / "weights.u8", np.uint8)[:, None]
+    table /= np.linalg.norm(table, axis=1).mean()
+    tokens = ["[UNK]"]
+    rows = [np.zeros(table.shape[1], np.float32)]
+    for part, _ in counted.most_common():
+        stem = text.terms(part)
+        if stem in row and len(tokens) < SURFACES:
+            tokens.append(part)
+            rows.append(table[row[stem]])
+    known = set(tokens)
+    for term in terms:  # what no sample had, among it whole identifiers written as one word
+        if term not in known and text.terms(term) == term:
+            tokens.append(term)
+            rows.append(table[row[term]])
+    out.mkdir(parents=True, exist_ok=True)
+    matrix = np.stack(rows).astype(np.float32)
+    (out / "0_StaticEmbedding").mkdir(exist_ok=True)
+    for folder, name in ((out, "embeddings"), (out / "0_StaticEmbedding", "embedding.weight")):
+        (folder / "model.safetensors").write_bytes(_safetensors(name, matrix))
+        (folder / "tokenizer.json").write_text(json.dumps(_tokenizer(tokens), ensure_ascii=False), encoding="utf-8")
+    modules = [
+        {"idx": 0, "name": "0", "path": "0_StaticEmbedding", "type": "sentence_transformers.models.StaticEmbedding"},
+        {"idx": 1, "name": "1", "path": "1_Normalize", "type": "sentence_transformers.models.Normalize"},
+    ]
+    (out / "1_Normalize").mkdir(exist_ok=True)
+    (out / "modules.json").write_text(json.dumps(modules, indent=2) + "\n")
+    config = {
+        "model_type": "model2vec",
+        "architectures": ["StaticModel"],
+        "normalize": True,
+        "hidden_dim": matrix.shape[1],
+    }
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _safetensors(name: str, matrix: np.ndarray) -> bytes:
+    data = matrix.astype("<f4").tobytes()
+    head = json.dumps({name: {"dtype": "F32", "shape": list(matrix.shape), "data_offsets": [0, len(data)]}}).encode()
+    head += b" " * (-len(head) % 8)
+    return struct.pack("<Q", len(head)) + head + data
+
+
+def _tokenizer(tokens: list[str]) -> dict[str, object]:
+    """Splits as `codequarry.text.parts` does, in lower case, and looks parts up whole."""
+    borders = "(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])"
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "Replace", "pattern": {"Regex": r"[^\p{L}\p{M}\p{N}]+"}, "content": " "},
+                {"type": "Replace", "pattern": {"Regex": borders}, "content": " "},
+                {"type": "Lowercase"},
+            ],
+        },
+        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "post_processor": None,
+        "decoder": None,
+        "model": {"type": "WordLevel", "vocab": {token: at for at, token in enumerate(tokens)}, "unk_token": "[UNK]"},
+    }
+
+
+def check(saved: Path, model: Path, tree: Path) -> None:
+    """Cosines of both libraries' vectors to ours."""
+    from embedder import TermEmbedder
+    from model2vec import StaticModel
+    from sentence_transformers import SentenceTransformer
+
+    chunks = []
+    for path in sorted(tree.rglob("*")):
+        if sources.language(path.as_posix()) and path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            chunks += ["\n".join(lines[at : at + 50]) for at in range(0, len(lines), 50)]
+    chunks = random.Random(0).sample(chunks, min(1000, len(chunks)))
+    ours = np.frombuffer(TermEmbedder(str(model)).embed(chunks), np.int8).reshape(len(chunks), -1).astype(np.float32)
+    ours /= np.maximum(np.linalg.norm(ours, axis=1, keepdims=True), 1e-9)
+    for name, theirs in (
+        ("sentence-transformers", SentenceTransformer(str(saved), device="cpu").encode(chunks)),
+        ("model2vec", StaticModel.from_pretrained(saved).encode(chunks, max_length=None)),
+    ):
+        theirs = theirs / np.maximum(np.linalg.norm(theirs, axis=1, keepdims=True), 1e-9)
+        cosine = (ours * theirs).sum(1)
+        print(
+            f"{name}: cosine to ours on {len(chunks)} chunks, mean {cosine.mean():.4f}, "
+            f"5th percentile {np.percentile(cosine, 5):.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
