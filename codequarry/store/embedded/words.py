@@ -26,7 +26,7 @@ from codequarry.store.schema import FIELDS
 from codequarry.types import FileVersion
 
 FOLDER = "words"
-HEAP_BYTES = 50_000_000
+HEAP_BYTES = 90_000_000
 _LOCK_WAIT_S = 10.0
 
 
