@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_store(location: str, *, create: bool = False, settings: Settings | None = None) -> Store:
-    """The store at a location: a folder is an embedded index, `http(s)://…` is Elasticsearch.
+    """The store at a location: a folder is an embedded index, `http(s)://…[?prefix=NAME]` is Elasticsearch.
 
     Names of indices and the API key of Elasticsearch are those of the settings. Only the store that is asked for is imported.
 
@@ -60,8 +60,22 @@ def _elastic(location: str, create: bool, settings: Settings | None) -> Store:
             f"Elasticsearch needs the package {error.name}, which is not installed",
             hint="pip install 'codequarry[elasticsearch]'",
         ) from error
-    if settings is None:
-        return ElasticStore(location, create=create)
-    return ElasticStore(
-        location, prefix=settings.elasticsearch_index_prefix, api_key=settings.elasticsearch_api_key, create=create
-    )
+    location, prefix = _prefix_of(location)
+    options: dict[str, str] = {"prefix": prefix} if prefix else {}
+    if settings is not None:
+        options = {"prefix": settings.elasticsearch_index_prefix, "api_key": settings.elasticsearch_api_key} | options
+    return ElasticStore(location, create=create, **options)
+
+
+def _prefix_of(location: str) -> tuple[str, str]:
+    """The address without `?prefix=NAME`, and the name: several indexes on one server."""
+    from urllib.parse import parse_qs, urlsplit
+
+    parts = urlsplit(location)
+    asked = parse_qs(parts.query, keep_blank_values=True)
+    if asked.keys() - {"prefix"}:
+        raise BadInput(
+            f"the address {location!r} has the parameter {min(asked.keys() - {'prefix'})!r}",
+            hint="the only one is prefix, the beginning of the names of the indices: http://host:9200?prefix=team",
+        )
+    return parts._replace(query="").geturl(), asked.get("prefix", [""])[0]

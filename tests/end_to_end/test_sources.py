@@ -44,8 +44,8 @@ def two_apis(tmp_path):
 
 
 @pytest.mark.parametrize("branches", [(), ("main",)], ids=["work tree", "objects"])
-def test_two_repositories_of_one_name_keep_their_own_identity(two_apis, tmp_path, branches):
-    with connect(tmp_path / "index") as quarry:
+def test_two_repositories_of_one_name_keep_their_own_identity(two_apis, store_location, branches):
+    with connect(store_location("all")) as quarry:
         quarry.index(*two_apis.values(), branches=branches)
         for organisation, word in (("acme", "invoice"), ("umbrella", "virus")):
             hit = quarry.search(f"handle {word}").hits[0]
@@ -58,8 +58,8 @@ def test_two_repositories_of_one_name_keep_their_own_identity(two_apis, tmp_path
 
 
 @pytest.mark.parametrize("branches", [(), ("main",)], ids=["work tree", "objects"])
-def test_odd_files_are_found_or_listed_with_a_reason(two_apis, tmp_path, branches):
-    with connect(tmp_path / "index") as quarry:
+def test_odd_files_are_found_or_listed_with_a_reason(two_apis, store_location, branches):
+    with connect(store_location("all")) as quarry:
         (report,) = quarry.index(two_apis["acme"], branches=branches)
         assert quarry.search("measure width").hits[0].path == "größe/日本.py"
         assert "crème brûlée" in quarry.search("café").hits[0].text
@@ -70,9 +70,9 @@ def test_odd_files_are_found_or_listed_with_a_reason(two_apis, tmp_path, branche
         assert not any("root:" in hit.text for hit in quarry.search("root bash nologin").hits)
 
 
-def test_a_changed_work_tree_is_marked_and_found_without_being_asked(two_apis, tmp_path):
+def test_a_changed_work_tree_is_marked_and_found_without_being_asked(two_apis, store_location):
     folder = two_apis["acme"]
-    with connect(tmp_path / "index") as quarry:
+    with connect(store_location("all")) as quarry:
         quarry.index(folder)
         (folder / "service.py").write_text("def refund_everything():\n    return 1\n")
         (folder / "new.py").write_text("def brand_new_thing():\n    return 1\n")
@@ -84,10 +84,10 @@ def test_a_changed_work_tree_is_marked_and_found_without_being_asked(two_apis, t
         assert not quarry.search("refund everything", refresh=False).hits[0].text.startswith("def handle")
 
 
-def test_a_mirror_and_a_work_tree_are_never_mixed(two_apis, tmp_path):
+def test_a_mirror_and_a_work_tree_are_never_mixed(two_apis, store_location):
     folder = two_apis["acme"]
     (folder / "service.py").write_text("def only_on_disk():\n    return 1\n")
-    with connect(tmp_path / "index") as quarry:
+    with connect(store_location("all")) as quarry:
         quarry.index(folder, branches=("main",))
         assert not any("only_on_disk" in hit.text for hit in quarry.search("only_on_disk").hits)
         quarry.index(folder)
