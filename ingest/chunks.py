@@ -19,7 +19,9 @@ __all__ = ["MAX_CHARS", "MAX_LINES", "cut"]
 
 _LEVEL_COST = 18
 """How many lines of a chunk may stay empty for a break that is one level better."""
-_DEEPEST = 6
+_INSIDE_COST = 6
+"""And how many more when it is not at the top: a class of its own does not begin behind the tail of another."""
+_DEEPEST = 8
 _SHORT = 12
 """A piece with fewer lines than this says too little: breaks that leave one cost more."""
 _AFTER_BLANK_BONUS = 3
@@ -115,7 +117,7 @@ def _best(lines: Lines, start: int, end: int, near: list[Break]) -> int:
     for row, level, until in near:
         length = row - start
         free = min(MAX_LINES - length, (MAX_CHARS - offsets[row] + offsets[start]) // 80)
-        cost = min(level, _DEEPEST) * _LEVEL_COST + max(free, 0)
+        cost = (min(level, _DEEPEST) * _LEVEL_COST + _INSIDE_COST if level else 0) + max(free, 0)
         if length < _SHORT:
             cost += 3 * (_SHORT - length)
         rest = min(until + 1, end) - row

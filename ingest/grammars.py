@@ -114,7 +114,8 @@ _C = {
     **_bodies(
         "preproc_ifdef", "preproc_if", "preproc_else", "preproc_elif", "preproc_elifdef", "linkage_specification"
     ),
-    **_bodies("declaration_list", "field_declaration_list", "enumerator_list"),
+    **_bodies("declaration_list", "field_declaration_list", "enumerator_list", "compound_statement"),
+    **_wraps("labeled_statement"),
     "preproc_def": NAMES(n.c_macro),
     "preproc_function_def": NAMES(n.c_macro),
     "function_definition": NAMES(n.c_function, wrap=True),

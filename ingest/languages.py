@@ -286,7 +286,7 @@ _ROWS = (
     _row("tcl", "tcl tk itcl", runs="tclsh wish expect"),
     _row("thrift", "thrift"),
     _row("twig", "twig"),
-    _row("v", "vsh"),
+    _row("v", also="vlang"),
     _row("vala", "vala vapi"),
     _row("verilog", "v vh veo"),
     _row("vhdl", "vhd vhdl vho"),

@@ -212,6 +212,7 @@ class _Walk:
                     )
             elif rule.lead or rule.data:
                 if big:
+                    added = 1
                     self.plain += breaks_by_lines(self.lines, row, last, level + 1)
             elif big:
                 below.append(_Task(child, scope, level + added, -1, True, True, "function"))
@@ -225,6 +226,8 @@ class _Walk:
         """Notes the names that a node defines; the index of the first."""
         index = len(self.definitions)
         for name in found:
+            if "\n" in name.name or "\n" in name.owner:
+                name = name._replace(name=" ".join(name.name.split())[:100], owner=" ".join(name.owner.split())[:100])
             kind, signature = name.kind, (0, 0)
             if kind == "function":
                 kind = task.inside
