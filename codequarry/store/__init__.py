@@ -51,15 +51,8 @@ def _embedded(location: str, create: bool) -> Store:
 
 
 def _elastic(location: str, create: bool, settings: Settings | None) -> Store:
-    try:
-        from codequarry.store.elastic import ElasticStore
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "codequarry":
-            raise
-        raise BadInput(
-            f"Elasticsearch needs the package {error.name}, which is not installed",
-            hint="pip install 'codequarry[elasticsearch]'",
-        ) from error
+    from codequarry.store.elastic import ElasticStore
+
     location, prefix = _prefix_of(location)
     options: dict[str, str] = {"prefix": prefix} if prefix else {}
     if settings is not None:
