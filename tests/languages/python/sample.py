@@ -82,4 +82,4 @@ def load(path: str) -> dict:
         return json.loads(file.read())
 
 
-parse = lambda text: json.loads(text)
+parse = json.loads
