@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from codequarry.ports import Embedder
 
+Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 __all__ = ["HashEmbedder", "StaticEmbedder", "TransformerEmbedder", "open_embedder", "quantise"]
@@ -149,13 +150,17 @@ class StaticEmbedder:
         self.dim = truncate_dim or table.dim
         self.fingerprint = f"{table.content}{_RECIPE:02x}{self.dim:04x}"
         self._find = table.find
-        self._of_word: _Memo[bytes] = _Memo(self._word)
-        self._of_part: _Memo[bytes] = _Memo(self._part)
+        self._of_word: _Memo[bytes, bytes] = _Memo(self._word)
+        self._of_part: _Memo[str, bytes] = _Memo(self._part)
         self._arrays: tuple[NDArray[np.int8], NDArray[np.float32]] | None = None
 
     def embed(self, texts: Sequence[str]) -> bytes:
         """Vectors of documents, `(len(texts), dim)` int8."""
-        if not texts:
+        return self.embed_words([_words(text) for text in texts])
+
+    def embed_words(self, words: Sequence[Sequence[bytes]]) -> bytes:
+        """The same of documents that are split already (`text.split`)."""
+        if not words:
             return b""
         np = _numpy()
         if self._arrays is None:
@@ -165,19 +170,21 @@ class StaticEmbedder:
             self._find = lambda piece: vocabulary.get(piece, -1)
             self._arrays = rows, np.frombuffer(table.weights, np.uint8).astype(np.float32)
         return b"".join(
-            self._embed_batch(texts[at : at + _BATCH], *self._arrays) for at in range(0, len(texts), _BATCH)
+            self._embed_batch(words[at : at + _BATCH], *self._arrays) for at in range(0, len(words), _BATCH)
         )
 
     def embed_question(self, text: str) -> bytes:
         """The vector of one question, `(dim,)` int8; equal to the vector of a document of the same text."""
         rows, stride, dim, weights = self._table.rows, self._stride, self.dim, self._table.weights
         sums = [0] * dim
-        for row in memoryview(self._pieces([text])[0]).cast("i"):
+        for row in memoryview(self._pieces([_words(text)])[0]).cast("i"):
             weight, start = weights[row], row * stride
             sums = [total + weight * value for total, value in zip(sums, rows[start : start + dim], strict=True)]
         return _unit(sums)
 
-    def _embed_batch(self, texts: Sequence[str], rows: NDArray[np.int8], weights: NDArray[np.float32]) -> bytes:
+    def _embed_batch(
+        self, texts: Sequence[Sequence[bytes]], rows: NDArray[np.int8], weights: NDArray[np.float32]
+    ) -> bytes:
         """One matrix product: how often each text has each piece that occurs in the batch, by the vectors of those pieces."""
         np = _numpy()
         packed = self._pieces(texts)
@@ -200,13 +207,14 @@ class StaticEmbedder:
         sums = weighted.astype(exact, copy=False) @ rows[local].astype(exact)
         return _units(sums.astype(np.int64))
 
-    def _pieces(self, texts: Sequence[str]) -> list[bytes]:
+    def _pieces(self, texts: Sequence[Sequence[bytes]]) -> list[bytes]:
         """The rows of the pieces of each text, as native int32: a look-up for each word, and one join."""
         of_word = self._of_word.ready().__getitem__
-        return [b"".join(map(of_word, _words(text))) for text in texts]
+        return [b"".join(map(of_word, words)) for words in texts]
 
-    def _word(self, word: str) -> bytes:
-        return b"".join(map(self._of_part.ready().__getitem__, words_of.parts(word)))
+    def _word(self, word: bytes) -> bytes:
+        parts = words_of.parts(word.decode("utf-8", "replace"))
+        return b"".join(map(self._of_part.ready().__getitem__, parts))
 
     def _part(self, part: str) -> bytes:
         return b"".join([row.to_bytes(4, sys.byteorder) for row in _word_pieces(part, self._find)])
@@ -426,7 +434,7 @@ class HashEmbedder:
         self.dim = dim
         self.name = "hash" if dim == 256 else f"hash:{dim}"
         self.fingerprint = _digest(b"hash", str((dim, _RECIPE)).encode())
-        self._memo: _Memo[list[int]] = _Memo(self._places)
+        self._memo: _Memo[bytes, list[int]] = _Memo(self._places)
 
     def embed(self, texts: Sequence[str]) -> bytes:
         """Vectors of documents, `(len(texts), dim)` int8."""
@@ -443,12 +451,12 @@ class HashEmbedder:
                     sums[~place] -= 1
         return _unit(sums)
 
-    def _places(self, word: str) -> list[int]:
+    def _places(self, whole: bytes) -> list[int]:
         """Where the parts of `word` add one; ~place where they subtract one."""
         import hashlib
 
         places = []
-        for part in words_of.parts(word):
+        for part in words_of.parts(whole.decode("utf-8", "replace")):
             digest = hashlib.blake2b(part.encode("utf-8", "replace"), digest_size=32).digest()
             for at in range(0, 32, 4):
                 number = int.from_bytes(digest[at : at + 4], "little")
@@ -634,23 +642,23 @@ def _folder_digest(folder: str) -> str:
 # ---------------------------------------------------------------------------------------------------------- shared parts
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str) -> list[bytes]:
     # The bytes are made here because half a surrogate pair, which JSON can bring, cannot be encoded in the strict way.
-    return words_of.words(text.encode("utf-8", "replace"))
+    return words_of.split(text.encode("utf-8", "replace"))
 
 
-class _Memo(dict[str, Value]):
+class _Memo(dict[Key, Value]):
     """A dictionary that makes what it lacks, and is emptied when it has grown too large."""
 
-    def __init__(self, make: Callable[[str], Value]) -> None:
+    def __init__(self, make: Callable[[Key], Value]) -> None:
         super().__init__()
         self._make = make
 
-    def __missing__(self, word: str) -> Value:
+    def __missing__(self, word: Key) -> Value:
         made = self[word] = self._make(word)
         return made
 
-    def ready(self) -> _Memo[Value]:
+    def ready(self) -> _Memo[Key, Value]:
         """Itself, emptied if it is full; asked once for each batch, so one batch may go beyond the limit."""
         if len(self) > _MEMO:
             self.clear()

@@ -51,13 +51,24 @@ def words(text: str | bytes) -> list[str]:
     >>> words("if err := readFile(path_1); err != nil")
     ['if', 'err', 'readFile', 'path_1', 'err', 'nil']
     """
-    return [word.decode("utf-8", "replace") for word in _encode(text).translate(_WORD_BYTES).split()]
+    return [word.decode("utf-8", "replace") for word in split(text)]
+
+
+def split(text: str | bytes) -> list[bytes]:
+    """The words as bytes. Whoever needs several things of one text splits it once and asks for them `of` the words."""
+    return _encode(text).translate(_WORD_BYTES).split()
 
 
 def raw(text: str | bytes) -> str:
     """The words of a text in order, separated by spaces, words longer than LONG_WORD bytes as LONG."""
-    found = _encode(text).translate(_WORD_BYTES).split()
-    return b" ".join([word if len(word) <= LONG_WORD else b"_LONG_" for word in found]).decode("utf-8", "replace")
+    return raw_of(split(text))
+
+
+def raw_of(words: list[bytes]) -> str:
+    """`raw` of a text's words."""
+    if words and max(map(len, words)) > LONG_WORD:
+        words = [word if len(word) <= LONG_WORD else b"_LONG_" for word in words]
+    return b" ".join(words).decode("utf-8", "replace")
 
 
 def parts(word: str) -> tuple[str, ...]:
@@ -131,8 +142,12 @@ def terms(text: str | bytes) -> str:
     >>> terms("parseHTTPHeaders(lines)")
     'parsehttphead pars http header line'
     """
-    memo = _terms()
-    found = " ".join([memo[word] for word in _encode(text).translate(_WORD_BYTES).split()])
+    return terms_of(split(text))
+
+
+def terms_of(words: list[bytes]) -> str:
+    """`terms` of a text's words."""
+    found = " ".join(map(_terms().__getitem__, words))
     if "  " in found or found[:1] == " " or found[-1:] == " ":  # words without terms, such as "__"
         found = re.sub(" {2,}", " ", found).strip(" ")
     return found

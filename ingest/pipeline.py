@@ -14,7 +14,7 @@ from pathlib import Path
 from codequarry.ingest import RECIPE, recipe, repos
 from codequarry.ingest.files import Entry, FileOptions, Tree
 from codequarry.ingest.pool import Recipe, Work
-from codequarry.ingest.prepare import add_vectors
+from codequarry.ingest.prepare import add_keys, add_vectors
 from codequarry.ports import Embedder, Store
 from codequarry.types import FileKey, FileVersion, Progress, Report, Shown, Skipped, Source, SourceState
 
@@ -129,7 +129,7 @@ class Pipeline:
 
     def _embed(self, versions: Sequence[FileVersion]) -> None:
         """Adds the vectors: those of contents that the store has met come from its cache, the others are made and kept."""
-        chunks = [chunk for version in versions for chunk in version.chunks]
+        chunks = add_keys(versions)
         met = self.store.vectors(self.embedder.fingerprint, list({chunk.vector_key for chunk in chunks}))
         for chunk in chunks:
             chunk.vector = met.get(chunk.vector_key, b"")

@@ -19,12 +19,17 @@ class Preparer:
 
     options: files.FileOptions
     embedder: Embedder | None = None  # None: whoever gets the files adds the vectors
-    _known: set[str] = field(default_factory=set)
+    _known: set[bytes] = field(default_factory=set)
+    _waiting: list[tuple[Chunk, list[bytes]]] = field(default_factory=list)  # chunks without a vector, with their words
 
     def prepare(self, items: Iterable[tuple[str, str, bytes]]) -> list[FileVersion | Skipped]:
         """Versions of `(path, blob, bytes)`, in order; a file that its content rules out becomes a `Skipped`."""
         made = [self._version(path, blob, data) for path, blob, data in items]
-        if self.embedder is not None:
+        waiting, self._waiting = self._waiting, []
+        embed_words = getattr(self.embedder, "embed_words", None)
+        if embed_words is not None and self.embedder is not None:
+            _share_out(embed_words([words for _, words in waiting]), self.embedder.dim, [chunk for chunk, _ in waiting])
+        elif self.embedder is not None:
             add_vectors(self.embedder, [version for version in made if isinstance(version, FileVersion)])
         return made
 
@@ -37,8 +42,11 @@ class Preparer:
         cut = chunks.cut(whole, language, path)
         encoded = whole.encode()
         path_terms = text.terms(path)
+        met: set[bytes] = set()
         for chunk in cut:
-            _complete(chunk, encoded[chunk.start_byte : chunk.end_byte], path_terms)
+            words = _complete(chunk, encoded[chunk.start_byte : chunk.end_byte], path_terms)
+            met.update(words)
+            self._waiting.append((chunk, text.split(chunk.breadcrumb) + words))
         return FileVersion(
             path=path,
             blob=blob,
@@ -47,24 +55,26 @@ class Preparer:
             text=encoded,
             chunks=cut,
             path_terms=path_terms or text.FILLER,
-            identifiers=self._identifiers(cut),
+            identifiers=self._identifiers(met),
         )
 
-    def _identifiers(self, cut: list[Chunk]) -> list[str]:
-        met = set().union(*(chunk.raw.split() for chunk in cut)) - self._known
+    def _identifiers(self, met: set[bytes]) -> list[str]:
+        """Those words that are new, as they stand in `raw`."""
+        new = met - self._known
         if len(self._known) > _KNOWN_LIMIT:
             self._known.clear()
-        self._known |= met
-        return sorted(met)
+        self._known |= new
+        return sorted(set(text.raw_of(list(new)).split(" "))) if new else []
 
 
-def _complete(chunk: Chunk, lines: bytes, path_terms: str) -> None:
-    """Adds to a chunk what is made from its text: hashes, and the terms of content (with the path's words) and names."""
+def _complete(chunk: Chunk, lines: bytes, path_terms: str) -> list[bytes]:
+    """Adds to a chunk what is made from its text, the content's terms with the path's words; returns the words of the text."""
+    words = text.split(lines)
     chunk.content_hash = text.content_hash(lines)
-    chunk.vector_key = text.content_hash(chunk.breadcrumb.encode("utf-8", "surrogateescape") + b"\0" + lines)
-    chunk.terms = f"{text.terms(lines)} {path_terms}".strip() or text.FILLER
+    chunk.terms = f"{text.terms_of(words)} {path_terms}".strip() or text.FILLER
     chunk.names = text.names_terms(symbol.name for symbol in chunk.symbols)
-    chunk.raw = text.raw(lines)
+    chunk.raw = text.raw_of(words)
+    return words
 
 
 def embedded_text(version: FileVersion, chunk: Chunk) -> str:
@@ -73,9 +83,21 @@ def embedded_text(version: FileVersion, chunk: Chunk) -> str:
     return f"{chunk.breadcrumb}\n{lines}"
 
 
+def add_keys(versions: Sequence[FileVersion]) -> list[Chunk]:
+    """The chunks of the versions, each with the key under which its vector is cached."""
+    for version in versions:
+        for chunk in version.chunks:
+            chunk.vector_key = text.content_hash(embedded_text(version, chunk).encode("utf-8", "surrogateescape"))
+    return [chunk for version in versions for chunk in version.chunks]
+
+
 def add_vectors(embedder: Embedder, versions: Sequence[FileVersion]) -> None:
     """Embeds every chunk that has no vector yet, all of them in one call."""
     waiting = [(version, chunk) for version in versions for chunk in version.chunks if not chunk.vector]
     vectors = embedder.embed([embedded_text(version, chunk) for version, chunk in waiting])
-    for row, (_, chunk) in enumerate(waiting):
-        chunk.vector = vectors[row * embedder.dim : (row + 1) * embedder.dim]
+    _share_out(vectors, embedder.dim, [chunk for _, chunk in waiting])
+
+
+def _share_out(vectors: bytes, dim: int, waiting: Sequence[Chunk]) -> None:
+    for row, chunk in enumerate(waiting):
+        chunk.vector = vectors[row * dim : (row + 1) * dim]

@@ -83,7 +83,7 @@ def _parse(text: bytes, grammar: str, loaded: Grammar) -> Tree | None:
     def gives_way(_offset: int, _has_error: bool) -> bool:
         nonlocal reports
         reports += 1
-        return reports & 7 == 0 and (sys.getallocatedblocks() > blocks or time.thread_time() > until)
+        return reports & 15 == 0 and (sys.getallocatedblocks() > blocks or time.thread_time() > until)
 
     parser = _parsers.by_grammar.get(grammar)
     if parser is None:

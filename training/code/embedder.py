@@ -16,6 +16,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from math import isqrt, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -130,26 +131,30 @@ class TermEmbedder:
         return b"".join([self._product(packed[at : at + _BATCH]) for at in range(0, len(packed), _BATCH)])
 
     def _product(self, packed: Sequence[bytes]) -> bytes:
-        """One matrix product: the gains of each text's terms by the rows of all terms that occur in the batch."""
+        """Counts the terms of all texts in one sort, then adds up each text's rows: few enough at a time to stay in the cache."""
         np = _numpy()
         assert self._arrays is not None
         rows, weights, gains = self._arrays
         ids = np.frombuffer(b"".join(packed), np.int32)
         if not len(ids):
             return bytes(len(packed) * self.dim)
-        present = np.zeros(len(rows), np.bool_)
-        present[ids] = True
-        local = np.flatnonzero(present)
-        position = np.empty(len(rows), np.int32)
-        position[local] = np.arange(len(local), dtype=np.int32)
-        first = np.repeat(np.arange(len(packed)) * len(local), [len(one) // 4 for one in packed])
-        counts = np.bincount(first + position[ids], minlength=len(packed) * len(local)).reshape(len(packed), -1)
+        size = len(weights)
+        keys = np.repeat(np.arange(len(packed)) * size, [len(one) // 4 for one in packed]) + ids
+        keys.sort()
+        first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+        counts = np.diff(first, append=len(keys))
+        distinct = keys[first]
+        borders = np.searchsorted(distinct, np.arange(len(packed) + 1) * size).tolist()
+        terms = distinct % size
         # np.sqrt is correctly rounded, so its floor is isqrt wherever a text has fewer than 2**44 terms.
         gained = gains[counts] if int(counts.max()) < len(gains) else np.floor(np.sqrt(counts * float(GAIN)))
-        weighted = gained * weights[local]
-        # Every partial sum is an integer no larger than this bound: below 2**24 float32 loses nothing, and float64 never does.
-        exact = np.float32 if float(weighted.sum(axis=1, dtype=np.float64).max()) * 127 < _EXACT32 else np.float64
-        sums = weighted.astype(exact, copy=False) @ rows[local].astype(exact)
+        factors = gained * weights[terms]
+        sums = np.zeros((len(packed), self.dim))
+        for text, (low, high) in enumerate(pairwise(borders)):
+            part = factors[low:high]
+            # Every partial sum is an integer no larger than this bound: below 2**24 float32 loses nothing, and float64 never does.
+            exact = np.float32 if float(part.sum(dtype=np.float64)) * 127 < _EXACT32 else np.float64
+            sums[text] = part.astype(exact, copy=False) @ rows.take(terms[low:high], axis=0).astype(exact)
         return _units(sums.astype(np.int64))
 
     # ------------------------------------------------------------------------------------------------------- questions
