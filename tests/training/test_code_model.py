@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from codequarry import text
 from codequarry.errors import BadInput, ModelError
+from codequarry.models import _safetensors
 
 sys.path.append(str(Path(__file__).parents[2] / "training" / "code"))
 
@@ -57,6 +59,7 @@ def test_a_document_has_the_vector_of_the_same_question_whatever_stands_beside_i
 @given(texts)
 def test_terms_that_were_made_before_give_the_same_vectors(model, some):
     assert model.embed_terms([text.terms(one) for one in some]) == model.embed(some)
+    assert model.embed_words([text.split(one) for one in some]) == model.embed(some)
 
 
 def test_a_text_of_many_thousand_words_is_still_exact(model):
@@ -321,3 +324,19 @@ def test_training_brings_sentences_to_their_code_and_the_written_model_agrees(pa
     )[0]
     near = np.frombuffer(written.embed_question(question), np.int8).astype(float)
     assert float(exact @ near) / np.linalg.norm(near) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_exported_table_has_a_row_for_each_part_and_for_its_last_occurrence(model, tmp_path):
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    _copy(model, shipped)
+    export.save(tmp_path / "saved", shipped, Counter({"files": 3, "reading": 2, "lines": 2, "zzz": 9}))
+    table = _safetensors((tmp_path / "saved" / "model.safetensors").read_bytes())["embeddings"]
+    vocabulary = json.loads((tmp_path / "saved" / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    assert sorted(vocabulary) == ["[UNK]", "files", "lines", "reading", "§files", "§lines", "§reading"]
+    assert not table[vocabulary["[UNK]"]].any()
+    assert np.allclose(table[vocabulary["files"]] * 4, table[vocabulary["§files"]])
+    row = TERMS.index("file")
+    ours = np.frombuffer(model._rows, np.int8).reshape(-1, 8)[row] * float(model._weights[row])
+    theirs = table[vocabulary["§files"]]
+    assert ours @ theirs == pytest.approx(np.linalg.norm(ours) * np.linalg.norm(theirs))

@@ -92,16 +92,13 @@ class TermEmbedder:
 
     def embed(self, texts: Sequence[str]) -> bytes:
         """Vectors of documents, `(len(texts), dim)` int8 in row-major order; empty for no texts."""
+        return self.embed_words([words_of.split(text) for text in texts])
+
+    def embed_words(self, words: Sequence[Sequence[bytes]]) -> bytes:
+        """The same of documents that are split already (`text.split`)."""
         self._load()
-        encode = words_of._encode
-        of_word = self._of_word
-        return self._embed_packed(
-            [
-                # The same words as `codequarry.text.terms` finds, from words to rows at once.
-                b"".join([of_word[word] for word in encode(text).translate(words_of._WORD_BYTES).split()])
-                for text in texts
-            ]
-        )
+        of_word = self._of_word.__getitem__
+        return self._embed_packed([b"".join(map(of_word, some)) for some in words])
 
     def embed_terms(self, terms: Sequence[str]) -> bytes:
         """`embed` of the texts that these strings of space-separated terms were made of, byte for byte."""
