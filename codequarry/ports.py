@@ -1,4 +1,6 @@
-"""The ports: what the flow asks of a store and of an embedding model. Each says what must hold; `tests/contracts` checks it.
+"""The ports: what the flow asks of a store, of an embedding model, and of the ledger of background work.
+
+Each says what must hold; `tests/contracts` checks it.
 
 **Visibility.** A source shows a set of file versions. What it shows changes only in `Publication.commit`, all at once: a search
 sees the old set or the new one, never a mix within one file. Publications of one source are ordered by a fencing epoch, so what
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from codequarry.types import (
     Candidate,
@@ -21,6 +23,10 @@ from codequarry.types import (
     FileKey,
     FileText,
     FileVersion,
+    Hook,
+    Job,
+    Progress,
+    Repository,
     Request,
     Retrieved,
     Scope,
@@ -198,4 +204,146 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Frees what the store holds. Closing twice is allowed."""
+        ...
+
+
+class Lease(Protocol):
+    """The right to run one job, until another takes it. What a late owner asks for changes nothing."""
+
+    job: Job  # as it stood when it was taken, or last renewed
+    repository: Repository
+    epoch: int
+
+    def renew(self, progress: Progress | None = None) -> bool:
+        """Prolongs the lease and keeps the progress; False when it is lost, or the job is to stop."""
+        ...
+
+    def finish(self, commit: str = "") -> None:
+        """The job is done: `commit` is indexed. It waits again when someone asked meanwhile."""
+        ...
+
+    def fail(self, error: str, *, hint: str = "", retry_in_s: float | None = None) -> None:
+        """The run failed. It is tried again after so many seconds; None, or too many attempts: not by itself."""
+        ...
+
+    def hand_over(self, queue: str) -> None:
+        """The run goes on in another queue, at once; it has not failed and counts as no attempt."""
+        ...
+
+
+class Ledger(Protocol):
+    """What must happen: durable before a call returns, and the only truth about it; queues merely hint at it.
+
+    At most one job of a repository runs at a time, and while it runs at most one wish for each source waits. A lease that is not
+    renewed lapses, and so does that of a process of this machine that is gone. Safe for threads, not across a fork.
+    """
+
+    def repositories(self) -> list[Repository]:
+        """Every registered repository, sorted by name; those that are being removed are not among them."""
+        ...
+
+    def repository(self, repo: str) -> Repository | None:
+        """The repository of that name, as it is now."""
+        ...
+
+    def find(self, provider: str, provider_id: str) -> Repository | None:
+        """The repository with the provider's id, whatever it is called now; None for an empty id."""
+        ...
+
+    def register(self, repository: Repository) -> Repository:
+        """Adds it, or replaces what was registered under its name; `added_at` stays the first. Nothing is wanted by that."""
+        ...
+
+    def update(self, repo: str, **changes: Any) -> Repository:
+        """Changes fields of `Repository` (not its name), and returns it.
+
+        Raises:
+            RepositoryNotFound: it is not registered.
+        """
+        ...
+
+    def remove(self, repo: str) -> None:
+        """Takes it off the list; a job that removes what is indexed of it waits then, and a run of it is told to stop.
+
+        Raises:
+            RepositoryNotFound: it is not registered.
+        """
+        ...
+
+    def removing(self, repo: str) -> bool:
+        """Whether the repository was removed, and what was indexed of it is not yet."""
+        ...
+
+    def erase(self, source: Source) -> None:
+        """Drops the job of a source; that of a repository as a whole: all of a repository that was removed."""
+        ...
+
+    def want(self, source: Source, url: str = "", commit: str = "", reason: str = "") -> Job:
+        """Asks for a run, and returns the job. A wish for what waits already, or for the commit that is indexed, changes nothing.
+
+        A job that failed or was cancelled is only tried again where the commit is another, or none is named. `url`: what git is
+        given in place of the repository's.
+
+        Raises:
+            RepositoryNotFound: the repository is not registered.
+        """
+        ...
+
+    def job(self, source: Source) -> Job | None:
+        """The job of a source, as it is now."""
+        ...
+
+    def jobs(self, repo: str | None = None, states: Sequence[str] = ()) -> list[Job]:
+        """The jobs (of one repository, in one of these states), sorted by source."""
+        ...
+
+    def due(self, limit: int = 100) -> list[Job]:
+        """Jobs that could be taken now, the longest waiting first: what a reconciler puts into the queues."""
+        ...
+
+    def take(self, source: Source, owner: str, lease_s: float) -> Lease | None:
+        """Begins a run: the next epoch, one attempt more. None when there is nothing to do now, or the repository is busy.
+
+        A job that was begun too often without an end, or is to be cancelled, gets that state instead.
+        """
+        ...
+
+    def cancel(self, source: Source) -> Job | None:
+        """Stops a job: at once when it waits, at its next step when it runs. Holds over restarts. None: there is no such job."""
+        ...
+
+    def retry(self, source: Source) -> Job | None:
+        """Lets a job that failed, was cancelled or waits for its next try run now, with all its attempts. None: no such job."""
+        ...
+
+    def hook(self, hook_id: str) -> Hook | None:
+        """The webhook address of that id, with its last delivery."""
+        ...
+
+    def hooks(self, repo: str | None = None) -> list[Hook]:
+        """The webhook addresses (of one repository), sorted by id."""
+        ...
+
+    def save_hook(self, hook: Hook) -> None:
+        """Adds or replaces a webhook address; its `last` is left as it is."""
+        ...
+
+    def delete_hook(self, hook_id: str) -> bool:
+        """Removes a webhook address; whether there was one."""
+        ...
+
+    def delivery(self, hook_id: str, summary: Mapping[str, Any]) -> None:
+        """Keeps what the last delivery was: plain values for people, no secrets."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the ledger holds. Closing twice is allowed."""
+        ...
+
+
+class Queue(Protocol):
+    """Tells workers that there is something in the ledger. It may lose and repeat what it is told."""
+
+    def poke(self, kind: str, source: Source) -> None:
+        """Hints that a job of this queue (`Job.queue`) can be taken. Never raises: the reconciler pokes again."""
         ...

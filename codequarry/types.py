@@ -7,6 +7,7 @@ Lines are 1-based and both ends are included. Vectors are unit vectors times 127
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -389,3 +390,71 @@ class Report:
     bytes: int = 0
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+
+
+# ------------------------------------------------------------------------------------------------------------------- work
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository that the service keeps indexed. What is indexed of it the store knows, and the jobs say what is under way.
+
+    `state`: active; paused (nothing is begun); gone (its address answers that there is none); denied (it asks for other
+    credentials). What is indexed of one that is gone or denied stays until it is removed: a token that has run out looks the same.
+    """
+
+    repo: str  # identity: host and full path
+    url: str  # what git is given; never holds credentials
+    branches: tuple[str, ...] = ()  # names or globs (text.glob_regex); (): the default branch, whatever it is called
+    include_generated: bool = False
+    access: tuple[str, ...] = ()  # groups that may see it; empty: everyone
+    state: str = "active"
+    provider: str = ""  # github, gitlab, bitbucket, …; empty: none is known
+    provider_id: str = ""  # the provider's own id, which outlives a rename
+    note: str = ""  # why the state is what it is, for people
+    credential: str = ""  # a reference (the name of a credential), never a secret
+    added_at: float = 0.0  # Unix seconds, as all times below; 0.0: not yet
+    polled_at: float = 0.0  # its branches were last compared with the forge's
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What must happen to one source, and how far it is. There is one for each source, and it stays when it is done.
+
+    A `source` with the branch "" is the repository as a whole: which branches there are is looked up at the forge, those that
+    are wanted get jobs of their own, those that are gone are forgotten. Whoever hears of a push asks for that one.
+    `state`: waiting, running, done, failed (not tried again by itself), cancelled.
+    """
+
+    source: Source
+    url: str = ""
+    wanted: str = ""  # commit that someone said there is; "": look. What is indexed is the head that the forge gives
+    indexed: str = ""  # commit of the last run that succeeded
+    state: str = "waiting"
+    queue: str = "sync"  # sync, or embed: vectors must be made by a model that only embed workers have
+    reason: str = ""  # who asked: push, poll, request, recipe, …
+    attempts: int = 0  # runs begun since the last success or progress, counted before the work
+    error: str = ""  # of the last run, when it failed
+    hint: str = ""
+    next_try_at: float = 0.0
+    owner: str = ""  # who runs it
+    lease_until: float = 0.0
+    epoch: int = 0  # of its last run; later runs of the repository have higher ones
+    again: bool = False  # someone asked while it was running: it runs once more
+    cancel: bool = False  # the run is to stop
+    progress: Progress | None = None
+    wanted_at: float = 0.0  # of the oldest wish that is not fulfilled; 0.0: none is open
+    started_at: float = 0.0
+    finished_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """An address that a provider posts webhooks to. `last`: a summary of its last delivery, for people."""
+
+    id: str
+    provider: str
+    repo: str = ""  # the only one it speaks for; "": an organisation's hook
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # each of them is taken; two while they are exchanged
+    added_at: float = 0.0
+    last: Mapping[str, Any] = field(default_factory=dict)
