@@ -6,8 +6,9 @@ Each says what must hold; `tests/contracts` checks it.
 sees the old set or the new one, never a mix within one file. Publications of one source are ordered by a fencing epoch, so what
 it shows never goes back because a late writer finished last.
 
-**Durability.** What `put` returned from, survives `kill -9` of the process and is found again by `have`. A publication that was
-left without commit leaves the source as it was. The store is the only truth about what is indexed.
+**Durability.** What `commit` returned from survives anything. Of what was put and not committed, all but the last seconds of work
+survives `kill -9`; `have` tells which. A publication that was left without commit leaves the source as it was. The store is the
+only truth about what is indexed.
 """
 
 from __future__ import annotations
@@ -72,10 +73,10 @@ class Publication(Protocol):
         ...
 
     def put(self, files: Sequence[FileVersion]) -> None:
-        """Makes the files durable; they are not shown yet. Putting a version twice changes nothing.
+        """Adds the files; they are not shown yet, and durable before they are. Putting a version twice changes nothing.
 
         Raises:
-            StoreError: not all of it is durable; nothing needs to be undone, put it again.
+            StoreError: not all of it was added; nothing needs to be undone, put it again.
             WriterBusy: a later publication has taken over.
         """
         ...

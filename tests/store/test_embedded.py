@@ -259,9 +259,14 @@ def test_a_damaged_database_is_said_with_what_to_do(store: EmbeddedStore, folder
     with pytest.raises(StoreError) as raised:
         EmbeddedStore(folder)
     assert "codequarry doctor" in raised.value.hint
+    # Half of the file is lost: whichever half it is, someone says so.
     (folder / "quarry.db").write_bytes(data[: len(data) // 2].ljust(len(data), b"\xff"))
-    broken = EmbeddedStore(folder)
-    assert any(not one.ok and one.hint for one in broken.check())
+    try:
+        said = [check.hint for check in EmbeddedStore(folder).check() if not check.ok]
+    except StoreError as error:
+        said = [error.hint]
+    assert said
+    assert all(said)
 
 
 def test_missing_words_are_said_with_what_to_do(store: EmbeddedStore, folder: Path) -> None:
@@ -529,3 +534,41 @@ def test_words_that_are_too_long_to_be_indexed_are_found_by_pattern_all_the_same
     ]:
         assert {one.path for one in store.retrieve(Request(Scope(patterns=(Pattern(regex),)))).candidates} == expected
     assert blob_of("needle\n") in {one.blob for one in store.retrieve(Request(terms=("needl",))).candidates}
+
+
+PUT_AND_KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import builders
+from codequarry.store.embedded import EmbeddedStore, writer
+from codequarry.types import Source
+
+writer.PENDING_BYTES = {pending}
+store = EmbeddedStore({folder!r})
+with store.publish(Source("github.com/acme/api", "main")) as publication:
+    for file in builders.versions({files!r}):
+        publication.put([file])
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("pending", "kept"), [(1, True), (1 << 30, False)], ids=["made durable", "not yet"])
+def test_what_was_put_survives_a_kill_once_enough_of_it_has_gathered(
+    store: EmbeddedStore, folder: Path, pending: int, kept: bool
+) -> None:
+    publish(store, MAIN, FILES)
+    rows = list(store.dump())
+    new = {f"new{number}.py": f"put{number} = 1\n" for number in range(3)}
+    script = PUT_AND_KILLED.format(
+        tests=str(Path(builders.__file__).parent), pending=pending, folder=str(folder), files=new
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    versions = builders.versions(new)
+    with store.publish(MAIN, wait_s=20) as publication:
+        had = publication.have(file.key for file in versions)
+        assert had == ({file.key for file in versions} if kept else set())
+        assert list(store.dump()) == rows
+        publication.put([file for file in versions if file.key not in had])
+        publication.commit(state(MAIN), show=[Shown(file.path, file.blob) for file in versions])
+    assert {row.path for row in store.dump()} == {*FILES, *new}
+    assert all(check.ok for check in store.check())

@@ -22,7 +22,7 @@ _TOO_LONG = LONG_WORD
 
 
 def append(path: str, words: Iterable[str]) -> None:
-    """Adds words, durably. Each line begins and ends with a line end, the first too."""
+    """Adds words. Each line begins and ends with a line end, the first too."""
     data = "".join([f"{word}\n" for word in words if len(word) <= _TOO_LONG]).encode("utf-8", "replace")
     if not data:
         return
@@ -32,7 +32,6 @@ def append(path: str, words: Iterable[str]) -> None:
         view = memoryview(b"\n" + data)
         while view:
             view = view[os.write(handle, view) :]
-        os.fsync(handle)
     finally:
         os.close(handle)
 

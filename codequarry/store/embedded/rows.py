@@ -32,7 +32,7 @@ create table files(id integer primary key autoincrement, repo integer not null, 
 create index files_row on files(first_row, rows);
 create table facts(file integer primary key, data blob not null);
 create table frames(id integer primary key, data blob not null);
-create table pending(file integer primary key, words blob not null);
+create table pending(file integer primary key);
 create table staged(file integer primary key, source integer not null);
 create table dead(file integer primary key, first_row integer not null, rows integer not null, died real not null,
     doomed integer not null);

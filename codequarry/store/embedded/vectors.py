@@ -26,7 +26,7 @@ _REACH = 20_000.0
 
 
 def write(path: str, dim: int, pieces: Iterable[tuple[int, bytes]]) -> None:
-    """Writes vectors, each piece from a row on, durably. Bytes that a stopped writer left there are overwritten."""
+    """Writes vectors, each piece from a row on. Bytes that a stopped writer left there are overwritten."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         for row, data in pieces:
@@ -34,7 +34,6 @@ def write(path: str, dim: int, pieces: Iterable[tuple[int, bytes]]) -> None:
             while view:
                 written = os.pwrite(handle, view, at)
                 at, view = at + written, view[written:]
-        os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -7,7 +7,6 @@ nothing: what is found here is looked up in the database before it is shown.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
@@ -19,9 +18,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from codequarry.errors import WriterBusy
-from codequarry.store.embedded.facts import unpack
 from codequarry.store.embedded.faults import WordsError, words_faults
-from codequarry.store.embedded.zstd import compress
 from codequarry.store.schema import FIELDS
 from codequarry.types import FileVersion
 
@@ -156,25 +153,6 @@ def filtering(query: Query) -> tuple[Occur, Query]:
 # ------------------------------------------------------------------------------------------------------------------ writing
 
 
-def pack(file: FileVersion) -> bytes:
-    """The words of a file as they wait in the database until tantivy has them durably."""
-    data = [
-        file.path_terms,
-        file.language,
-        [
-            [
-                chunk.terms,
-                chunk.names,
-                chunk.raw,
-                sorted({chunk.kind, *(symbol.kind for symbol in chunk.symbols)}),
-                sorted({symbol.name for symbol in chunk.symbols}),
-            ]
-            for chunk in file.chunks
-        ],
-    ]
-    return compress(json.dumps(data, separators=(",", ":")).encode(), 1)
-
-
 class WordsWriter:
     """The one writer of the index. Nothing is durable or seen before `commit`."""
 
@@ -204,22 +182,21 @@ class WordsWriter:
         """Whether the file's words are durably there."""
         return bool(self._index.searcher().doc_freq("file", file))
 
-    def add(self, file: int, first_row: int, repo: str, words: bytes) -> None:
-        """Adds the documents of a file from what `pack` made."""
-        path_terms, language, chunks = json.loads(unpack(words))
+    def add(self, number: int, first_row: int, repo: str, file: FileVersion) -> None:
+        """Adds the documents of a file's chunks; the file has this number, its chunks the rows from `first_row` on."""
         self.dirty = True
-        for number, (terms, names, raw, kinds, symbols) in enumerate(chunks):
+        for row, chunk in enumerate(file.chunks, first_row):
             document = tantivy.Document(
-                content=terms,
-                path=path_terms,
-                names=names,
-                raw=raw,
+                content=chunk.terms,
+                path=file.path_terms,
+                names=chunk.names,
+                raw=chunk.raw,
                 repo=key(repo),
-                lang=language,
-                kind=kinds,
-                symbol=symbols,
-                file=file,
-                row=first_row + number,
+                lang=file.language,
+                kind=sorted({chunk.kind, *(symbol.kind for symbol in chunk.symbols)}),
+                symbol=sorted({symbol.name for symbol in chunk.symbols}),
+                file=number,
+                row=row,
             )
             with words_faults:
                 self._writer.add_document(document)

@@ -1,8 +1,9 @@
 """Writing: what happens in which order, so that a `kill -9` at any point leaves the old state or the new one.
 
-A file version becomes durable in three steps: identifiers and vectors are appended and synced; one SQLite transaction adds the
-version, its text and its words as *pending*; tantivy gets the words, and once it has committed them they are pending no more.
-A writer that finds pending words gives them to tantivy again. Nothing of this can be seen.
+A file version is written in three places: its identifiers and vectors are appended, one SQLite transaction adds the version and
+its text as *pending*, tantivy gets its words. After some megabytes, and before anything is shown, all of it is made durable at
+once: identifiers and vectors are synced, tantivy commits, nothing is pending any more. A writer that finds pending versions
+whose words tantivy does not have takes them out again. Nothing of this can be seen.
 
 What a source shows changes in one SQLite transaction, after tantivy has committed the words of all that is shown. Versions
 that no source shows any more become *dead* in it. A later write that finds them long dead takes their rows out of the database
@@ -12,9 +13,10 @@ vector rows may be used again after a while. A reader whose snapshot is older th
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os.path import join
 from sqlite3 import Connection
 
@@ -28,9 +30,7 @@ GRACE_S = 60.0
 """How long a version stays readable after its last source dropped it: longer than any search and its reading of texts."""
 
 PENDING_BYTES = 24 << 20
-"""So much text waits for tantivy at most; then its words are committed, and the database can use their place again."""
-
-_FREE_PAGES = 1_000
+"""So much text is made durable at once: a stopped run loses no more work, some seconds of it."""
 
 MOST_SEGMENTS = 12
 """With more segments a writer waits for the merges that it started before it ends."""
@@ -59,6 +59,8 @@ class Writer:
 
     def versions(self, repo: int, keys: Iterable[FileKey]) -> dict[FileKey, int]:
         """The ids of those versions that are there, made by the recipe of today."""
+        if self._words is None and self._pending():
+            self.words()  # what a stopped writer left undone is not there
         recipe, found = self.meta["recipe"], {}
         wanted = self.connection.cursor()
         for key in keys:
@@ -71,7 +73,7 @@ class Writer:
         return found
 
     def add(self, repo: int, name: str, source: int, files: Sequence[FileVersion]) -> None:
-        """Makes the versions durable that are not there yet."""
+        """Adds the versions that are not there yet; `flush` makes them durable."""
         dim = int(self.meta["dim"])
         for file in files:
             for chunk in file.chunks:
@@ -86,8 +88,9 @@ class Writer:
         new = list({file.key: file for file in files if file.key not in there}.values())
         if not new:
             return
-        packed = [(file, *facts.pack(file), words.pack(file)) for file in new]
-        with transaction(self.connection):
+        packed = [(file, *facts.pack(file)) for file in new]
+        writer = self.words()
+        with self.unsynced(), transaction(self.connection):
             next_row = int(self.meta["next_row"])
             places: list[int] = []
             for file in new:
@@ -98,27 +101,20 @@ class Writer:
                 places.append(place)
             self._write_vectors(new, places, dim)
             added = [
-                self._insert(repo, source, file, place, data, frames, pending)
-                for place, (file, data, frames, pending) in zip(places, packed, strict=True)
+                self._insert(repo, source, file, place, data, frames)
+                for place, (file, data, frames) in zip(places, packed, strict=True)
             ]
             self._set_meta("next_row", next_row)
         self.meta["next_row"] = next_row
-        self._give_words(name, list(zip(added, places, [row[3] for row in packed], strict=True)))
+        try:
+            for number, place, file in zip(added, places, new, strict=True):
+                writer.add(number, place, name, file)
+        except BaseException:
+            self.abandon()  # they stay pending, and are found not to be there
+            raise
         self._unflushed += sum(len(file.text) for file in new)
         if self._unflushed >= PENDING_BYTES:
             self.flush()
-
-    def _give_words(self, name: str, files: Sequence[tuple[int, int, bytes]]) -> None:
-        """Gives new words to tantivy. Where it fails they stay pending, and a new writer gets them."""
-        if self._words is None:
-            self.words()  # finds them pending
-            return
-        try:
-            for number, place, pending in files:
-                self._words.add(number, place, name, pending)
-        except BaseException:
-            self.abandon()
-            raise
 
     def _write_vectors(self, files: Sequence[FileVersion], places: Sequence[int], dim: int) -> None:
         path = join(self.folder, vectors.FILE)
@@ -129,9 +125,7 @@ class Writer:
         ]
         vectors.write(path, dim, pieces)
 
-    def _insert(
-        self, repo: int, source: int, file: FileVersion, place: int, data: bytes, frames: list[bytes], pending: bytes
-    ) -> int:
+    def _insert(self, repo: int, source: int, file: FileVersion, place: int, data: bytes, frames: list[bytes]) -> int:
         number = self.connection.execute(
             "insert into files(repo, path, blob, recipe, language, marks, first_row, rows, size) "
             "values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -154,7 +148,7 @@ class Writer:
             [(rows.frame_id(number, at), frame) for at, frame in enumerate(frames)],
         )
         if file.chunks:
-            self.connection.execute("insert into pending values(?, ?)", (number, pending))
+            self.connection.execute("insert into pending values(?)", (number,))
         self.connection.execute("insert into staged values(?, ?)", (number, source))
         return number
 
@@ -175,33 +169,53 @@ class Writer:
     # ----------------------------------------------------------------------------------------------------------- words
 
     def words(self) -> words.WordsWriter:
-        """The writer of words, with what a stopped process left undone given to it again."""
+        """The writer of words, opened when it is first needed; what a stopped one left undone is taken out then."""
         if self._words is None:
             self._words = writer = words.WordsWriter(self.folder)
-            pending = self.connection.execute(
-                "select p.file, f.first_row, r.name, p.words from pending p join files f on f.id = p.file "
-                "join repos r on r.id = f.repo order by p.file"
-            )
-            for file, first_row, name, data in pending:
-                if not writer.has_file(file):
-                    writer.add(file, first_row, rows.to_text(name), data)
+            self._take_out([file for file in self._pending() if not writer.has_file(file)])
             writer.remove(self._doomed())
         return self._words
+
+    def _pending(self) -> list[int]:
+        return [file for (file,) in self.connection.execute("select file from pending")]
+
+    def _take_out(self, files: Sequence[int]) -> None:
+        """Removes versions that were never whole; their rows can be used again at once, since no reader has seen them."""
+        numbers = [(file,) for file in files]
+        with transaction(self.connection):
+            self.connection.executemany(
+                "insert or replace into free select first_row, rows, 0 from files where id = ?", numbers
+            )
+            self.connection.executemany("delete from staged where file = ?", numbers)
+            self._delete(numbers)
+
+    def _delete(self, numbers: Sequence[tuple[int]]) -> None:
+        """Within a transaction: takes versions and their texts out of the database."""
+        self.connection.executemany("delete from files where id = ?", numbers)
+        self.connection.executemany("delete from facts where file = ?", numbers)
+        self.connection.executemany("delete from pending where file = ?", numbers)
+        self.connection.executemany(
+            "delete from frames where id between ? and ?",
+            [(rows.frame_id(file, 0), rows.frame_id(file + 1, 0) - 1) for (file,) in numbers],
+        )
 
     def _doomed(self) -> list[int]:
         return [file for (file,) in self.connection.execute("select file from dead where doomed")]
 
     def flush(self) -> None:
-        """Lets tantivy commit the words that wait; afterwards nothing is pending."""
+        """Makes everything that was added durable; afterwards nothing is pending."""
         if self._words is None and not self._waiting():
             return
         try:
-            self.words().commit()
+            writer = self.words()
+            for name in (identifiers.FILE, vectors.FILE):
+                _sync(join(self.folder, name))
+            writer.commit()
         except BaseException:
             self.abandon()
             raise
         self._unflushed = 0
-        with self.unsynced(), transaction(self.connection):
+        with transaction(self.connection):
             self.connection.execute("delete from pending")
 
     def _waiting(self) -> bool:
@@ -223,13 +237,7 @@ class Writer:
             return
         with transaction(self.connection):
             self.connection.executemany("update dead set doomed = 1 where file = ?", files)
-            self.connection.executemany("delete from files where id = ?", files)
-            self.connection.executemany("delete from facts where file = ?", files)
-            self.connection.executemany("delete from pending where file = ?", files)
-            self.connection.executemany(
-                "delete from frames where id between ? and ?",
-                [(rows.frame_id(file, 0), rows.frame_id(file + 1, 0) - 1) for (file,) in files],
-            )
+            self._delete(files)
         self.words().remove(file for (file,) in files)
 
     def bury(self) -> None:
@@ -280,26 +288,30 @@ class Writer:
             self.connection.execute("pragma synchronous=full")
 
     def close(self, *, most_segments: int = MOST_SEGMENTS) -> None:
-        """Ends the writer of words; what it was not told to commit stays pending."""
+        """Ends the writer of words, with all that was added durable."""
+        self.save()
         if self._words is not None:
             self._words.close(most_segments=most_segments)
             self._words = None
-        self._shrink()
 
-    def _shrink(self) -> None:
-        """Gives back the room of words that waited, when it is worth moving pages."""
-        free, pages = (
-            int(self.connection.execute(f"pragma {name}").fetchone()[0]) for name in ("freelist_count", "page_count")
-        )
-        if free > _FREE_PAGES and free > pages // 20:
-            with self.unsynced():
-                self.connection.executescript("pragma incremental_vacuum")
+    def save(self) -> None:
+        """Makes durable what was added, unless a failure has already lost it."""
+        if self._words is not None and self._unflushed:
+            self.flush()
 
     def abandon(self) -> None:
         """Ends the writer of words after a failure, without waiting for anything."""
         if self._words is not None:
             self._words.abandon()
             self._words = None
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -313,6 +325,9 @@ def writing(folder: str, database: rows.Database, purpose: str, *, wait_s: float
             try:
                 yield writer
             except BaseException:
+                # Interrupted work is kept for the next run, as far as that can be done: the error is what counts now.
+                with suppress(Exception):
+                    writer.save()
                 writer.abandon()
                 raise
             writer.close()
