@@ -16,7 +16,7 @@ $(VENV)/.light: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "codequarry needs Python 3.11 or later; name one with PYTHON=…"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing (Debian: apt install python3-venv)"; exit 1; }
 	@echo "setting up $(VENV) …"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.light
@@ -27,7 +27,7 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.light
 try: $(VENV)/.light ## index REPO (a path or URL, default: this repository) and answer Q
 	@$(BIN)/codequarry --store .cache/try index '$(REPO)'
 	@echo; echo "? $(Q)"; echo
-	@$(BIN)/codequarry --store .cache/try search --limit 5 -- '$(Q)'
+	@$(BIN)/codequarry --store .cache/try search --limit 5 --lines 12 -- '$(Q)'
 
 test: $(VENV)/.dev lint types ## everything but the transformers: real Elasticsearch, Redis and git
 	@$(BIN)/pytest
