@@ -183,7 +183,7 @@ def _changed(root: Path, folder: Path) -> dict[str, Any]:
     with connect(folder / "changing") as quarry:
         quarry.index(tree)
         for number, path in enumerate(random.Random(7).sample(files, 20)):
-            word = f"quarriedword{number}"
+            word = "quarry" + "".join(random.Random(number).choices("bcdfghklmnprstvwz", k=8))
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"\n// {word}\n")
             times.append(timed(lambda word=word: _must_find(quarry, word)))  # type: ignore[misc]

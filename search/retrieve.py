@@ -13,7 +13,7 @@ from codequarry.search.query import Query
 from codequarry.search.scope import Resolved
 from codequarry.types import Pattern, Request
 
-WORDS, VECTORS = 100, 100
+WORDS, VECTORS = 80, 40
 """How many candidates each leg gives: the right file is among them for 98 of 100 questions."""
 
 MATCHES, MORE_MATCHES = 200, 2000
