@@ -4,17 +4,22 @@
       BadInput            the caller can mend it                    status 400  exit 2
         QuerySyntax       a query that cannot be read, with the place
         SettingsError     a setting that cannot be used
+        TooLarge          more than the service takes               status 413
       NotFound            there is no such thing                    status 404  exit 1
         RepositoryNotFound
         PathNotFound
       Denied              not for this caller                       status 403  exit 5
+        NoKey             the service does not know who asks        status 401
       NotReady            it would work at another time or after a step  status 409  exit 3
         IndexMissing      nothing is indexed there
         ModelMismatch     the index was built with another embedding model
         SchemaMismatch    the index was written by another version
         WriterBusy        another process is writing
+        TooBusy           the service has enough to do              status 503
+        TooOften          the caller has asked too often            status 429
       Upstream            something we depend on failed             status 502  exit 4
-        StoreError        the store; GitError: git; ModelError: the embedding model
+        StoreError        the store; GitError: git; ModelError: the embedding model; ServiceError: a codequarry service
+        TimedOut          no answer in time                         status 504
 
 Every error has a `message`, a `hint` that says what to do next, a `status` for HTTP and an `exit` for the shell.
 They can be pickled, since workers hand them on.
@@ -73,6 +78,12 @@ class SettingsError(BadInput):
         self.name = name
 
 
+class TooLarge(BadInput):
+    """The request has more bytes than the service takes."""
+
+    status, code = 413, "too_large"
+
+
 class NotFound(CodequarryError):
     """There is no such thing in the index."""
 
@@ -95,6 +106,12 @@ class Denied(CodequarryError):
     """The caller may not do this."""
 
     status, exit, code = 403, 5, "denied"
+
+
+class NoKey(Denied):
+    """The service wants a key, and got none, or one that it does not know."""
+
+    status, code = 401, "no_key"
 
 
 class NotReady(CodequarryError):
@@ -127,6 +144,22 @@ class WriterBusy(NotReady):
     code = "writer_busy"
 
 
+class TooBusy(NotReady):
+    """The service has as much to do as it takes. `retry_after_s`: when to ask again, in seconds."""
+
+    status, code = 503, "too_busy"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class TooOften(TooBusy):
+    """The caller has asked more often than it may."""
+
+    status, code = 429, "too_often"
+
+
 class Upstream(CodequarryError):
     """Something that codequarry depends on failed. `retryable`: the same call may work later."""
 
@@ -153,3 +186,18 @@ class ModelError(Upstream):
     """The embedding model: not installed, cannot be loaded, or failed."""
 
     code = "model"
+
+
+class ServiceError(Upstream):
+    """A codequarry service that is asked over HTTP: not reachable, or its answer cannot be read."""
+
+    code = "service"
+
+
+class TimedOut(Upstream):
+    """There was no answer within the time that a request may take."""
+
+    status, code = 504, "timed_out"
+
+    def __init__(self, message: str, *, hint: str = "", retryable: bool = True) -> None:
+        super().__init__(message, hint=hint, retryable=retryable)
