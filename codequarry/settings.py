@@ -110,7 +110,70 @@ SETTINGS: tuple[Setting, ...] = (
         "true or false",
         "Also index files that .gitattributes marks as generated or vendored.",
     ),
-    Setting("api_keys", "list", "", "comma-separated", "Keys that callers of the HTTP service may use.", secret=True),
+    Setting(
+        "redis_url",
+        "text",
+        "",
+        "redis:// address",
+        "Redis that carries hints to the workers of a team; without it `codequarry serve` does the work itself.",
+        secret=True,
+    ),
+    Setting(
+        "job_attempts",
+        "count",
+        "5",
+        "runs",
+        "So often a job is begun without an end or progress before it is left alone, with its error shown.",
+    ),
+    Setting("job_limit_s", "count", "3600", "seconds", "How long one run of a job may take before it is stopped."),
+    Setting(
+        "local_repositories",
+        "flag",
+        "false",
+        "true or false",
+        "Let the service index repositories by path or file:// address, with this machine's git configuration: for one's own use.",
+    ),
+    Setting(
+        "host",
+        "text",
+        "127.0.0.1",
+        "address",
+        "Where `codequarry serve` listens; others than this machine need api_keys.",
+    ),
+    Setting("port", "count", "8765", "", "The port where `codequarry serve` listens."),
+    Setting(
+        "api_keys",
+        "list",
+        "",
+        "comma-separated id:sha256:scopes",
+        "Keys that callers of the service may use, as `codequarry keys new` prints them; without any, everyone is let in.",
+        secret=True,
+    ),
+    Setting("api_key", "text", "", "", "The key with which a codequarry+http(s):// service is asked.", secret=True),
+    Setting(
+        "rate_limit",
+        "count",
+        "6000",
+        "requests a minute",
+        "How often one key (without keys: one address) may ask the service; 0: as often as it likes.",
+    ),
+    Setting(
+        "request_timeout_s", "count", "20", "seconds", "How long the service works on one request before it gives up."
+    ),
+    Setting(
+        "max_body_bytes",
+        "size",
+        "1MiB",
+        "bytes, or with KB, MB, KiB, MiB",
+        "The largest request that the service reads.",
+    ),
+    Setting(
+        "search_threads",
+        "count",
+        "0",
+        "threads",
+        "How many requests the service works on at once; 0: twice as many as there are processors.",
+    ),
     Setting("webhook_secret", "text", "", "", "Secret that webhook deliveries are signed with.", secret=True),
 )
 
@@ -130,7 +193,18 @@ class Settings:
     workers: int = 0
     max_file_bytes: int = 1 << 20
     include_generated: bool = False
+    redis_url: str = ""
+    job_attempts: int = 5
+    job_limit_s: int = 3600
+    local_repositories: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8765
     api_keys: tuple[str, ...] = ()
+    api_key: str = ""
+    rate_limit: int = 6000
+    request_timeout_s: int = 20
+    max_body_bytes: int = 1 << 20
+    search_threads: int = 0
     webhook_secret: str = ""
     file: Path | None = None
     given: frozenset[str] = frozenset()  # names of those that someone wrote down, also where it is the default's value
