@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codequarry.errors import BadInput
 
 if TYPE_CHECKING:
-    from codequarry.ports import Store
+    from codequarry.ports import Ledger, Store
     from codequarry.settings import Settings
 
 
@@ -35,6 +35,34 @@ def open_store(location: str, *, create: bool = False, settings: Settings | None
     raise BadInput(
         f"{scheme}:// is no address of a store", hint="give a folder, or the http(s) address of Elasticsearch"
     )
+
+
+def open_ledger(location: str, settings: Settings | None = None) -> Ledger:
+    """The ledger of background work that belongs to the index at a location, as `open_store` takes it; made if there is none.
+
+    Raises:
+        BadInput: the location is neither a folder nor an http(s) address.
+        NotReady: it was written by another version.
+        Upstream: it cannot be read.
+    """
+    from codequarry.store.work import ATTEMPTS, RowLedger
+
+    attempts = settings.job_attempts if settings is not None else ATTEMPTS
+    if location.partition("://")[0] in ("http", "https"):
+        from codequarry.store.elastic.client import Client
+        from codequarry.store.elastic.work import ElasticRows
+
+        address, prefix = _prefix_of(location)
+        prefix = prefix or (settings.elasticsearch_index_prefix if settings is not None else "codequarry")
+        key = settings.elasticsearch_api_key if settings is not None else ""
+        return RowLedger(ElasticRows(Client(address, key), prefix), attempts)
+    if not location or "://" in location:
+        raise BadInput(
+            f"{location!r} is no address of a store", hint="give a folder, or the http(s) address of Elasticsearch"
+        )
+    from codequarry.store.embedded.ledger import SqliteRows
+
+    return RowLedger(SqliteRows(Path(location).expanduser().absolute()), attempts)
 
 
 def _embedded(location: str, create: bool) -> Store:
