@@ -119,15 +119,22 @@ class Engine:
         return retrieved, groups
 
     def read(
-        self, repo: str, path: str, branch: str | None = None, start: int | None = None, end: int | None = None
+        self,
+        repo: str,
+        path: str,
+        branch: str | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        access: tuple[str, ...] | None = None,
     ) -> FileText:
-        """A file as the index has it, or its lines `start` to `end`, both included.
+        """A file as the index has it, or its lines `start` to `end`, both included. `access`: as in `search`.
 
         Raises:
             RepositoryNotFound: no repository, or more than one, has this name, with what comes near.
             PathNotFound: it has no such file, with the paths that come near.
         """
-        state = one_source(repo, branch, self.store.sources())
+        state = one_source(repo, branch, visible(self.store.sources(), access))
         try:
             file = self.store.read_file(state.source, path)
         except PathNotFound as error:
