@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -110,6 +111,12 @@ class Client:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         self._idle: list[http.client.HTTPConnection] = []
+        self._waited = threading.local()
+
+    @property
+    def waited_ms(self) -> float:
+        """How long this thread has waited for the server's answers so far."""
+        return float(getattr(self._waited, "ms", 0.0))
 
     # ------------------------------------------------------------------------------------------------------- requests
 
@@ -155,8 +162,10 @@ class Client:
             connection = kept or self._connect()
             try:
                 connection.request(method, path, data, headers)
+                sent = time.perf_counter()
                 reply = connection.getresponse()
                 content = reply.read()
+                self._waited.ms = self.waited_ms + (time.perf_counter() - sent) * 1000
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 # The server may have closed a kept connection while it was idle; that is no failure yet.

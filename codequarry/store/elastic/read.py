@@ -137,7 +137,9 @@ class _Search:
         if not self._sources:
             self._confirm([])
             return Retrieved(exact_total=True, notes=notes, times_ms=self._times)
+        before = self._client.waited_ms
         found = self._match() if self._patterns else self._rank()
+        self._times["server"] = self._client.waited_ms - before
         found.notes = notes
         found.times_ms = self._times
         return found
