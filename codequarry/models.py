@@ -111,6 +111,12 @@ def open_embedder(
 # ---------------------------------------------------------------------------------------------------------------- static
 
 
+def is_light(name: str) -> bool:
+    """Whether the model of that name works without torch: those that ship with codequarry, and static ones in a folder."""
+    kind = name.partition(":")[0]
+    return kind in ("static", "hash") or (kind != "transformers" and _static_files(name) is not None)
+
+
 class StaticEmbedder:
     """A table of word-piece vectors; a text's vector is the direction of the sum of its pieces' vectors.
 

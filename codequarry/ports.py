@@ -219,12 +219,15 @@ class Lease(Protocol):
         """Prolongs the lease and keeps the progress; False when it is lost, or the job is to stop."""
         ...
 
-    def finish(self, commit: str = "") -> None:
-        """The job is done: `commit` is indexed. It waits again when someone asked meanwhile."""
+    def finish(self, commit: str = "", rules: str = "") -> None:
+        """The job is done: `commit` is indexed by these rules. It waits again when someone asked meanwhile."""
         ...
 
-    def fail(self, error: str, *, hint: str = "", retry_in_s: float | None = None) -> None:
-        """The run failed. It is tried again after so many seconds; None, or too many attempts: not by itself."""
+    def fail(self, error: str, *, hint: str = "", retry_in_s: float | None = None, counts: bool = True) -> None:
+        """The run failed. It is tried again after so many seconds; None, or too many attempts: not by itself.
+
+        `counts`: as an attempt. It does not where the reason lies elsewhere and will pass (no network, another writer).
+        """
         ...
 
     def hand_over(self, queue: str) -> None:

@@ -411,6 +411,7 @@ class Repository:
     state: str = "active"
     provider: str = ""  # github, gitlab, bitbucket, …; empty: none is known
     provider_id: str = ""  # the provider's own id, which outlives a rename
+    head: str = ""  # the default branch, as the forge called it last
     note: str = ""  # why the state is what it is, for people
     credential: str = ""  # a reference (the name of a credential), never a secret
     added_at: float = 0.0  # Unix seconds, as all times below; 0.0: not yet
@@ -430,6 +431,7 @@ class Job:
     url: str = ""
     wanted: str = ""  # commit that someone said there is; "": look. What is indexed is the head that the forge gives
     indexed: str = ""  # commit of the last run that succeeded
+    rules: str = ""  # fingerprint of the rules that it was indexed by
     state: str = "waiting"
     queue: str = "sync"  # sync, or embed: vectors must be made by a model that only embed workers have
     reason: str = ""  # who asked: push, poll, request, recipe, …

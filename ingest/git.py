@@ -16,10 +16,12 @@ import contextlib
 import functools
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal, NamedTuple
@@ -113,15 +115,15 @@ class Git:
             stdin: given to git's standard input.
             ok: exit statuses that are no error.
             credential: for the one site it names.
-            progress: called with what git says of its progress, a line at a time.
+            progress: called with what git says of its progress, a line at a time, and about once a second while it says nothing;
+                for commands that print next to nothing. What it raises stops git.
             network: that another host is spoken to: the server's limits of time and size apply.
 
         Raises:
             GitError: git is missing, too old, or ended otherwise; `hint` says what to do where that is known.
         """
         limited = network and self.profile == "server"
-        if limited:
-            progress = None  # nobody looks, and the time limit needs the other way of reading
+        limit_s = _SERVER_SECONDS if limited else None
         with (
             tempfile.TemporaryFile() as said,
             self._start(
@@ -136,11 +138,11 @@ class Git:
         ):
             try:
                 if progress:
-                    _tell(process, said, progress)
+                    _tell(process, said, progress, limit_s)
                     output = process.stdout.read() if process.stdout else b""
                     process.wait()
                 else:
-                    output, _ = process.communicate(stdin, timeout=_SERVER_SECONDS if limited else None)
+                    output, _ = process.communicate(stdin, timeout=limit_s)
             except subprocess.TimeoutExpired:
                 _stop(process, group=limited)
                 raise GitError(
@@ -403,18 +405,33 @@ def _decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _tell(process: subprocess.Popen[bytes], said: IO[bytes], progress: Callable[[str], None]) -> None:
-    """Copies standard error to `said`, and each line of it, also those ended by a carriage return, to `progress`."""
+def _tell(
+    process: subprocess.Popen[bytes], said: IO[bytes], progress: Callable[[str], None], limit_s: float | None
+) -> None:
+    """Copies standard error to `said`, and each line of it, also those ended by a carriage return, to `progress`.
+
+    Raises:
+        subprocess.TimeoutExpired: git was not done within the limit.
+    """
     if process.stdin:
         process.stdin.close()
     assert process.stderr is not None
-    line = b""
-    while piece := os.read(process.stderr.fileno(), 4096):
+    line, last = b"", ""
+    end = None if limit_s is None else time.monotonic() + limit_s
+    while True:
+        if end is not None and time.monotonic() > end:
+            raise subprocess.TimeoutExpired(process.args, limit_s or 0.0)
+        if not select.select([process.stderr], [], [], 1.0)[0]:
+            progress(last)
+            continue
+        if not (piece := os.read(process.stderr.fileno(), 4096)):
+            return
         said.write(piece)
         *lines, line = re.split(rb"[\r\n]", line + piece)
         for whole in lines:
             if whole.strip():
-                progress(scrub(_decode(whole.strip())))
+                last = scrub(_decode(whole.strip()))
+                progress(last)
 
 
 def _stop(process: subprocess.Popen[bytes], *, group: bool = False) -> None:

@@ -121,3 +121,13 @@ def _tidy(mirror: Path, git: Git) -> None:
     """Each fetch leaves a pack: from time to time they become one, without what no branch shows any more."""
     if len(list(mirror.glob("objects/pack/*.pack"))) > 40:
         git.run(("gc", "--quiet", "--prune=1.hour.ago"), git_dir=str(mirror))
+
+
+def remove(identity: str, mirrors: Path) -> None:
+    """Removes the mirror of a repository, if there is one."""
+    import shutil
+
+    mirror = mirrors / _folder_of(identity)
+    if mirror.exists():
+        with _locked(mirror):
+            shutil.rmtree(mirror, ignore_errors=True)

@@ -69,8 +69,19 @@ class Pipeline:
         )
         return [self.publish(tree, tell) for tree in trees]
 
-    def publish(self, tree: Tree, tell: Watch) -> Report:
-        """Makes the store show exactly this tree."""
+    def publish(
+        self, tree: Tree, tell: Watch, *, default: bool | None = None, access: tuple[str, ...] | None = None
+    ) -> Report:
+        """Makes the store show exactly this tree.
+
+        `tell` is called between taking the epoch of the publication and its commit: what it raises ends the run, nothing is shown.
+
+        Args:
+            tree: of a source.
+            tell: told how far it is.
+            default: whether the source is searched when no branch is asked for; None: as it is, of a new one the first branch.
+            access: groups that may see it; None: as it is, of a new one everyone.
+        """
         started = time.monotonic()
         with self.store.publish(tree.source, wait_s=self.wait_s) as publication:
             shown = publication.shown()
@@ -82,16 +93,20 @@ class Pipeline:
             ]
             modified = {entry.path for entry in todo if entry.modified}
             ruled_out: list[Skipped] = []
-            for versions, left_out in self._prepared(tree, todo, tell):
+            for versions, left_out in self._prepared(tree, todo, len(have), tell):
                 publication.put(versions)
                 show += [Shown(version.path, version.blob, version.path in modified) for version in versions]
                 ruled_out += left_out
             skipped = [*tree.skipped, *ruled_out]
             kept = {entry.path for entry in tree.entries} - {path for path, *_ in ruled_out}
             hide = [path for path in shown if path not in kept]
-            tell(Progress("publishing", tree.source, len(todo), len(todo)))
+            tell(Progress("publishing", tree.source, len(changed), len(changed)))
             state = publication.commit(
-                self._state(tree), show=show, hide=hide, skipped=sorted(skipped), hints=tree.learnt(ruled_out)
+                self._state(tree, default, access),
+                show=show,
+                hide=hide,
+                skipped=sorted(skipped),
+                hints=tree.learnt(ruled_out),
             )
         added = sum(1 for path, *_ in show if path not in shown)
         return Report(
@@ -109,23 +124,26 @@ class Pipeline:
         )
 
     def _prepared(
-        self, tree: Tree, todo: Sequence[Entry], tell: Watch
+        self, tree: Tree, todo: Sequence[Entry], done: int, tell: Watch
     ) -> Iterator[tuple[list[FileVersion], list[Skipped]]]:
-        """The files made from these entries, batch by batch, with their vectors; and those whose content rules them out."""
+        """The files made from these entries, batch by batch, with their vectors; and those whose content rules them out.
+
+        `done`: how many there were already, so that a run that goes on where another was stopped counts on.
+        """
         size = sum(entry.size for entry in todo)
         alone = size <= _ALONE_BYTES and len(todo) <= _ALONE_FILES
         recipe = Recipe(self.options, None if self.embedder.cached else self.embedder.name)
-        done_files = done_bytes = 0
-        tell(Progress("reading", tree.source, 0, len(todo), 0, size))
+        files, done_bytes = done + len(todo), 0
+        tell(Progress("reading", tree.source, done, files, 0, size))
         with Work(recipe, 0 if alone else self.processes) as work:
             for prepared in work.prepare(tree.reader, _batches(todo)):
                 versions = [item for item in prepared if isinstance(item, FileVersion)]
                 if self.embedder.cached:
                     self._embed(versions)
                 yield versions, [item for item in prepared if isinstance(item, Skipped)]
-                done_files += len(prepared)
+                done += len(prepared)
                 done_bytes += sum(len(version.text) for version in versions)
-                tell(Progress("reading", tree.source, done_files, len(todo), min(done_bytes, size), size))
+                tell(Progress("reading", tree.source, done, files, min(done_bytes, size), size))
 
     def _embed(self, versions: Sequence[FileVersion]) -> None:
         """Adds the vectors: those of contents that the store has met come from its cache, the others are made and kept."""
@@ -139,24 +157,28 @@ class Pipeline:
             self.embedder.fingerprint, {chunk.vector_key: chunk.vector for chunk in chunks if chunk.vector_key in new}
         )
 
-    def _state(self, tree: Tree) -> SourceState:
+    def _state(self, tree: Tree, default: bool | None, access: tuple[str, ...] | None) -> SourceState:
+        if default is None or access is None:
+            states = self.store.sources()
+            before = next((state for state in states if state.source == tree.source), None)
+            default = self._is_default(tree.source, states) if default is None else default
+            access = (before.access if before else ()) if access is None else access
         return SourceState(
             source=tree.source,
             commit=tree.commit,
             head=tree.head,
             origin=tree.origin,
             web=tree.web,
-            default=self._is_default(tree.source),
+            default=default,
+            access=access,
             recipe=recipe(generated=self.options.generated),
         )
 
-    def _is_default(self, source: Source) -> bool:
+    def _is_default(self, source: Source, states: Sequence[SourceState]) -> bool:
         """Folders are what their owner looks at; of the branches of a repository it is the one that was indexed first."""
         if source.folder is not None:
             return True
-        branches = [
-            state for state in self.store.sources() if state.source.repo == source.repo and not state.source.folder
-        ]
+        branches = [state for state in states if state.source.repo == source.repo and not state.source.folder]
         return not any(state.default and state.indexed_at and state.source != source for state in branches)
 
 

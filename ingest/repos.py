@@ -23,7 +23,7 @@ from typing import NamedTuple
 from codequarry.errors import BadInput, GitError
 from codequarry.ingest.addresses import Address, check_allowed, parse_address
 from codequarry.ingest.files import Entry, FileOptions, Reader, Tree
-from codequarry.ingest.git import Git, Profile
+from codequarry.ingest.git import Credential, Git, Profile
 from codequarry.ingest.mirrors import fetch
 from codequarry.ingest.objects import Found, ObjectReader, check_branch, find_branches, list_objects
 from codequarry.ingest.worktree import Folder, list_folder
@@ -42,6 +42,7 @@ def trees(
     options: FileOptions | None = None,
     hints: Callable[[Source], bytes] = lambda _: b"",
     progress: Callable[[str], None] | None = None,
+    credential: Credential | None = None,
 ) -> list[Tree]:
     """What `spec` names, as it is now: one tree a branch, or one for the folder.
 
@@ -53,7 +54,8 @@ def trees(
         profile: what git may do; `server` takes https and ssh addresses alone.
         options: which files count.
         hints: what the listing of a source left the last time.
-        progress: told what git says while it fetches.
+        progress: told what git says while it fetches, and about once a second while it says nothing; what it raises ends it.
+        credential: given to git for its site, in place of what stands in an address.
 
     Raises:
         BadInput: `spec`, `name` or a branch is not what it should be; the message says what to do.
@@ -68,6 +70,7 @@ def trees(
     address = parse_address(spec)
     if address is not None:
         check_allowed(address, profile)
+        address = address._replace(credential=credential or address.credential)
         found = fetch(address, branches, git, mirrors, progress)
     elif profile == "server":
         raise BadInput("A server indexes addresses only, not folders.", hint="Give an https or ssh address.")

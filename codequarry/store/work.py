@@ -432,7 +432,7 @@ class RowLease:
             self.job = job
         return job is not None and not job.cancel
 
-    def finish(self, commit: str = "") -> None:
+    def finish(self, commit: str = "", rules: str = "") -> None:
         """The job is done."""
 
         def change(row: Row, job: Job) -> Row:
@@ -442,6 +442,7 @@ class RowLease:
                 state="waiting" if job.again else "done",
                 queue="sync",
                 indexed=commit or job.indexed,
+                rules=rules or job.rules,
                 attempts=0,
                 error="",
                 hint="",
@@ -452,15 +453,16 @@ class RowLease:
 
         self._held(change)
 
-    def fail(self, error: str, *, hint: str = "", retry_in_s: float | None = None) -> None:
+    def fail(self, error: str, *, hint: str = "", retry_in_s: float | None = None, counts: bool = True) -> None:
         """The run failed, or was stopped because it was to be cancelled."""
 
         def change(row: Row, job: Job) -> Row:
             now = time.time()
-            ended = replace(_ended(job, now), error=error, hint=hint)
+            attempts = job.attempts if counts else max(0, job.attempts - 1)
+            ended = replace(_ended(job, now), error=error, hint=hint, attempts=attempts)
             if job.cancel:
                 ended = _cancelled(ended)
-            elif retry_in_s is not None and job.attempts < self._attempts:
+            elif retry_in_s is not None and attempts < self._attempts:
                 ended = replace(ended, state="waiting", next_try_at=now + retry_in_s)
             elif job.again:
                 ended = replace(ended, state="waiting", attempts=0, next_try_at=0.0)
