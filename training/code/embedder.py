@@ -63,7 +63,7 @@ class TermEmbedder:
                 f"truncate_dim is {truncate_dim}, the model {name!r} has {self._stride} dimensions", hint="give fewer"
             )
         self.dim = truncate_dim or self._stride
-        self.fingerprint = f"{self._content}t{_RECIPE:02x}{self.dim:04x}"
+        self.fingerprint = f"{self._content}c{_RECIPE:02x}{self.dim:04x}"
         self._of_term: _Memo = _Memo(self._pack_unknown)
         self._of_word: _Memo = _Memo(self._pack_word)
         self._arrays: tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int64]] | None = None
