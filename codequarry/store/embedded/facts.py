@@ -84,7 +84,10 @@ def _details(path: str, chunk: Chunk) -> bytes:
     values = [_sign(chunk.kind), breadcrumb]
     for symbol in chunk.symbols:
         values += (_sign(symbol.kind) + symbol.name, str(symbol.line - chunk.start_line))
-    return _SEPARATOR.join([value.replace(_SEPARATOR, " ") for value in values]).encode("utf-8", "surrogateescape")
+    joined = _SEPARATOR.join(values)
+    if joined.count(_SEPARATOR) >= len(values):  # a name that has the separator itself
+        joined = _SEPARATOR.join([value.replace(_SEPARATOR, " ") for value in values])
+    return joined.encode("utf-8", "surrogateescape")
 
 
 def _sign(kind: str) -> str:
