@@ -62,7 +62,7 @@ class Publication(Protocol):
     """One change of what a source shows. Leaving the `with` block without `commit` changes nothing that is shown."""
 
     def shown(self) -> Mapping[str, Shown]:
-        """What the source shows now, by path."""
+        """What the source shows now, by path; the blob is "" where another recipe than today's made the version."""
         ...
 
     def have(self, keys: Iterable[FileKey]) -> set[FileKey]:

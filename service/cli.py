@@ -33,6 +33,7 @@ COMMANDS = (
     Command("repositories", "list the indexed repositories, or remove one", "repositories"),
     Command("watch", "keep folders indexed while they change", "watch"),
     Command("dump", "print every visible chunk, sorted, to compare two indexes", "dump"),
+    Command("compact", "remove what nothing shows any more, and merge what was written in pieces", "compact"),
     Command("doctor", "check every part and say what to do", "doctor"),
     Command("dev", "start or stop Elasticsearch and Redis on this machine, to try team mode", "dev"),
     Command("completion", "print the completion script of a shell", "completion"),

@@ -405,25 +405,25 @@ class RowLease:
     def __init__(self, rows: Rows, row: Row, token: str, lease_s: float, attempts: int) -> None:
         assert row.lease is not None
         self._rows, self._token, self._lease_s, self._attempts = rows, token, lease_s, attempts
-        self._begun: int | None = None  # files that were done when this run began to read
+        self._reading = False
         self.repository = row.repository
         self.job = row.jobs[row.lease.branch]
         self.epoch = row.epoch
 
     def renew(self, progress: Progress | None = None) -> bool:
         """Prolongs the lease and keeps the progress."""
-        forward = False
-        if progress is not None and progress.phase == "reading":
-            self._begun = progress.files_done if self._begun is None else self._begun
-            forward = progress.files_done > self._begun
+        begins = progress is not None and progress.phase == "reading" and not self._reading
+        self._reading |= begins
 
         def change(row: Row, job: Job) -> Row | None:
             if job.cancel:
                 return None
             until = time.time() + self._lease_s
-            # What has put something durable was no attempt in vain, whatever ends it: kills cannot starve a long run.
-            attempts = min(job.attempts, 1) if forward else job.attempts
-            job = replace(job, lease_until=until, progress=progress or job.progress, attempts=attempts)
+            if begins and progress is not None:
+                # Where the last run left more than it found, it was not in vain, whatever ended it: kills cannot starve a long run.
+                attempts = min(job.attempts, 1) if progress.files_done > job.reached else job.attempts
+                job = replace(job, attempts=attempts, reached=progress.files_done)
+            job = replace(job, lease_until=until, progress=progress or job.progress)
             assert row.lease is not None
             return replace(row.with_job(job), lease=replace(row.lease, until=until))
 
@@ -444,6 +444,7 @@ class RowLease:
                 indexed=commit or job.indexed,
                 rules=rules or job.rules,
                 attempts=0,
+                reached=0,
                 error="",
                 hint="",
                 wanted_at=job.started_at if job.again else 0.0,
@@ -544,6 +545,7 @@ def _wished(job: Job | None, source: Source, url: str, commit: str, reason: str,
         queue="sync",
         reason=reason,
         attempts=0,
+        reached=0,
         next_try_at=0.0,
         cancel=False,
         wanted_at=now,

@@ -59,3 +59,25 @@ def test_an_incremental_index_equals_a_clean_one(store_location, tmp_path, seed)
                 assert sorted(quarry.skipped(quarry.repositories()[0].source)) == sorted(
                     clean.skipped(clean.repositories()[0].source)
                 )
+
+
+def test_other_rules_of_chunking_make_every_file_anew(store_location, tmp_path, monkeypatch):
+    (tmp_path / "tree").mkdir()
+    write(tmp_path / "tree" / "a.py", random.Random(1))
+    with connect(store_location("recipe"), model="hash:64") as quarry:
+        quarry.index(tmp_path / "tree")
+        monkeypatch.setattr("codequarry.ingest.RECIPE", "next")
+        monkeypatch.setattr("codequarry.ingest.pipeline.RECIPE", "next")
+        quarry.refresh()
+        assert quarry.repositories()[0].recipe == "next"
+        assert quarry.index(tmp_path / "tree")[0].unchanged == 1
+        monkeypatch.undo()
+        assert quarry.index(tmp_path / "tree")[0].changed == 1
+
+
+def test_an_index_does_not_index_itself(tmp_path):
+    (tmp_path / "a.py").write_text("def alone():\n    return 1\n")
+    with connect(tmp_path / "index", model="hash:64") as quarry:
+        (report,) = quarry.index(tmp_path)
+        assert (report.state.files, quarry.refresh()) == (1, [])
+        assert quarry.repositories()[0].files == 1

@@ -120,6 +120,8 @@ class EmbeddedStore:
         try:
             if self._database.exists():
                 return
+            # The index is no part of the folder that it lies in, least of all when that is the one it indexes.
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
             words.create(self.location)
             vectors.write(join(self.location, vectors.FILE), embedder.dim, [])
             identifiers.replace(join(self.location, identifiers.FILE), [])

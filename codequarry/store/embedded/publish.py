@@ -45,12 +45,13 @@ class EmbeddedPublication:
         return int(row[0]), int(row[1])
 
     def shown(self) -> Mapping[str, Shown]:
-        """What the source shows now, by path."""
+        """What the source shows now, by path. A version made by another recipe stands there without its blob."""
         self._check()
         with self._faults:
             query = self._writer.connection.execute(
-                "select f.path, f.blob, s.modified from shown s join files f on f.id = s.file where s.source = ?",
-                (self._number,),
+                "select f.path, case when f.recipe = ? then f.blob else '' end, s.modified "
+                "from shown s join files f on f.id = s.file where s.source = ?",
+                (self._writer.meta["recipe"], self._number),
             )
             return {
                 path: Shown(path, blob, bool(modified))
@@ -64,7 +65,7 @@ class EmbeddedPublication:
             return set(self._writer.versions(self._repo, keys))
 
     def put(self, files: Sequence[FileVersion]) -> None:
-        """Makes the files durable; they are not shown yet."""
+        """Adds the files; they are not shown yet."""
         self._check()
         with self._faults:
             self._writer.add(self._repo, self._source.repo, self._number, files)
