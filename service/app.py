@@ -1,0 +1,186 @@
+"""The service: REST, MCP and webhooks as one ASGI application.
+
+    request ─► Gate (id, key, rate, size) ─► route (scope, arguments) ─► Pool (threads, time) ─► Backend (index, ledger)
+
+Whatever is raised comes out as `application/problem+json`. Nothing here computes in the event loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from codequarry import __version__
+from codequarry.errors import CodequarryError, Upstream
+from codequarry.service import problems
+from codequarry.service.backend import Backend
+from codequarry.service.gate import Gate
+from codequarry.service.metrics import Metrics
+from codequarry.service.pool import Pool
+from codequarry.service.routes import Parts, health, jobs, repositories, search
+from codequarry.service.security import is_loopback, read_keys
+
+if TYPE_CHECKING:
+    from codequarry.ports import Queue
+    from codequarry.settings import Settings
+
+_log = logging.getLogger("codequarry.service")
+
+DESCRIPTION = """Semantic code search over many repositories. Every answer says where the code stands: repository, commit, path,
+lines.
+
+Errors are `application/problem+json` (RFC 9457) with a `code` for programs and a `hint` for people. Each answer has an
+`X-Request-Id`, which is yours if you send one. Lists go on with `cursor`, the `next_cursor` of the answer before."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    location: str | None = None,
+    queue: Queue | None = None,
+    work: Callable[[Backend], AbstractContextManager[object]] | None = None,
+) -> FastAPI:
+    """The application over the index of the settings, or at `location`.
+
+    `queue` is told of work for others to do; `work` is entered while the application runs, for work done in this process.
+
+    Raises:
+        SettingsError: keys that cannot be read.
+    """
+    keys = read_keys(settings.api_keys)
+    backend = Backend(settings, location=location, queue=queue)
+    metrics = Metrics()
+    pool = Pool(settings.search_threads, settings.request_timeout_s)
+    parts = Parts(backend, pool, metrics)
+
+    from codequarry.service.mcp import over_http
+
+    mcp_route, mcp_running = over_http(parts, settings)
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        with (work or (lambda _: nullcontext()))(backend):
+            async with mcp_running():
+                yield
+        pool.close()
+        backend.close()
+
+    app = FastAPI(
+        title="codequarry",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=running,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for module in (search, repositories, jobs, health):
+        app.include_router(module.routes(parts), prefix="/v1")
+    app.include_router(health.at_root(parts))
+    _webhooks(app, backend, settings)
+    app.router.routes.append(mcp_route)
+    _errors(app, metrics)
+    _describe(app)
+    app.add_middleware(Gate, settings=settings, keys=keys, metrics=metrics, only_local=is_loopback(settings.host))
+    app.state.parts = parts
+    return app
+
+
+def _webhooks(app: FastAPI, backend: Backend, settings: Settings) -> None:
+    """The routes that forges post to, where that module is there."""
+    from importlib.util import find_spec
+
+    if find_spec("codequarry.service.webhooks") is None:
+        return
+    from importlib import import_module
+
+    router = import_module("codequarry.service.webhooks").router
+    app.include_router(router(_Late(lambda: backend.ledger), backend.queue, settings))
+
+
+class _Late:
+    """The ledger, opened when something of it is first asked for: what it is kept in may be down when the service starts."""
+
+    def __init__(self, opened: Callable[[], object]) -> None:
+        self._opened = opened
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._opened(), name)
+
+
+def _errors(app: FastAPI, metrics: Metrics) -> None:
+    """Every error as a problem."""
+
+    def answer(request: Request, error: CodequarryError, **more: Any) -> Response:
+        if isinstance(error, Upstream):
+            metrics.failures.add(error.code)
+            _log.warning("%s: %s id=%s", error.code, error.message, request.state.request_id)
+        return problems.respond(error, request.state.request_id, **more)
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, CodequarryError)
+        return answer(request, error)
+
+    async def arguments(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        found, places = problems.of_arguments(error.errors())
+        return answer(request, found, errors=places)
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, CodequarryError):  # the framework wraps what reading the body raised
+            return answer(request, error.__cause__)
+        response = answer(request, problems.of_status(error.status_code, str(error.detail)))
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        return response
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        metrics.failures.add("internal")
+        _log.exception("internal error id=%s", request.state.request_id, exc_info=error)
+        return answer(
+            request,
+            CodequarryError("an error in the service", hint="its log has the details under the request id"),
+        )
+
+    app.add_exception_handler(CodequarryError, known)
+    app.add_exception_handler(RequestValidationError, arguments)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unknown)
+
+
+def _describe(app: FastAPI) -> None:
+    """The OpenAPI document: arguments that do not fit are 400 here as everywhere else, and the framework's own form is no part."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = made()
+            for operation in _operations(document):
+                operation["responses"].pop("422", None)
+                if operation["operationId"] in ("health", "ready"):
+                    operation.pop("security", None)
+            for name in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(name, None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+    @app.get("/v1/docs", include_in_schema=False)
+    async def docs() -> Response:
+        from codequarry.service.restdocs import html_page
+
+        return Response(html_page(app.openapi()), media_type="text/html; charset=utf-8")
+
+
+def _operations(document: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]

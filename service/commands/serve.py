@@ -1,0 +1,117 @@
+"""`codequarry serve`: the service over HTTP, with its own workers where no Redis carries work to others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codequarry.errors import BadInput, StoreError
+
+if TYPE_CHECKING:
+    import socket
+    from argparse import ArgumentParser, Namespace
+
+    from codequarry.ports import Queue
+    from codequarry.service.terminal import Terminal
+    from codequarry.settings import Settings
+
+DESCRIPTION = """Answers REST under /v1, MCP at /mcp and webhooks of the forges, and keeps the registered repositories indexed: in
+this process, or where redis_url is set by workers (codequarry worker). Without keys it listens on this machine only."""
+
+EXAMPLES = """  codequarry serve
+  codequarry keys new ci --scope search --scope read
+  CODEQUARRY_API_KEYS=ci:3f…:search+read codequarry serve --host 0.0.0.0
+  curl --json '{"query": "where are retries configured"}' http://127.0.0.1:8765/v1/search"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("--host", metavar="ADDRESS", help="where to listen (127.0.0.1)")
+    parser.add_argument("--port", type=int, metavar="PORT", help="the port (8765); 0 takes a free one")
+    parser.add_argument(
+        "--allow-anonymous",
+        action="store_true",
+        help="listen on other addresses than this machine's without keys: everyone may do everything",
+    )
+    parser.add_argument("--no-work", action="store_true", help="index nothing in this process: only answer")
+    parser.add_argument("--quiet", action="store_true", help="no line for each request")
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Serves until it is told to stop."""
+    from dataclasses import replace
+
+    from codequarry.service.security import check_bind, read_keys
+    from codequarry.settings import load
+
+    settings = load()
+    port = settings.port if args.port is None else args.port
+    if not 0 <= port < 65536:
+        raise BadInput(f"{port} is no port", hint="one from 0 to 65535")
+    settings = replace(
+        settings, host=args.host or settings.host, port=port, **({"model": args.model} if args.model else {})
+    )
+    check_bind(settings.host, read_keys(settings.api_keys), allow_anonymous=args.allow_anonymous)
+    _log_to_stderr(quiet=args.quiet)
+    listening = _listen(settings.host, settings.port)
+    host, port = listening.getsockname()[:2]
+    terminal.say(f"http://{f'[{host}]' if ':' in host else host}:{port}  (REST /v1, MCP /mcp, help /v1/docs)")
+    _serve(settings, args, listening)
+    return 0
+
+
+def _serve(settings: Settings, args: Namespace, listening: socket.socket) -> None:
+    import uvicorn
+
+    from codequarry.service.app import create_app
+
+    app = create_app(
+        settings, location=args.store, queue=_queue(settings), work=None if args.no_work else _work(settings)
+    )
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=15,
+        timeout_keep_alive=30,
+        lifespan="on",
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; whoever connects waits until the application is up."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise StoreError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}", hint="give another --port or --host"
+        ) from error
+    return listening
+
+
+def _queue(settings: Settings) -> Queue | None:
+    """What tells workers of work; None where this process does it."""
+    return None
+
+
+def _work(settings: Settings) -> Any:
+    """What this process does beside answering; None where workers do it."""
+    return None
+
+
+def _log_to_stderr(*, quiet: bool) -> None:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("mcp").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    if quiet:
+        logging.getLogger("codequarry.service").setLevel(logging.WARNING)

@@ -1,0 +1,104 @@
+"""Asking: search, prompt, file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Query, Request, Response
+
+from codequarry.errors import BadInput
+from codequarry.service.routes import Parts, needs, problems, reply
+from codequarry.service.schemas import FileAnswer, PromptRequest, SearchRequest
+from codequarry.service.security import Caller
+from codequarry.types import Answer, Prompt
+
+
+def routes(parts: Parts) -> APIRouter:
+    """The routes."""
+    router = APIRouter(tags=["search"])
+
+    @router.post(
+        "/search",
+        summary="Find the code that answers a question",
+        responses={200: {"model": Answer}, **problems(404, 409)},
+        response_class=Response,
+    )
+    async def search(asked: SearchRequest, caller: Annotated[Caller, needs("search")]) -> Response:
+        answer = await parts.pool.run(
+            parts.backend.search,
+            caller,
+            asked.query,
+            limit=asked.limit,
+            cursor=asked.cursor,
+            explain=asked.explain,
+            plain=asked.plain,
+            syntax=asked.syntax,
+            filters=asked.filters(),
+        )
+        parts.metrics.legs_of(answer.times_ms)
+        return reply(answer)
+
+    @router.post(
+        "/prompt",
+        summary="Build a context for a language model, with citations",
+        responses={200: {"model": Prompt}, **problems(404, 409)},
+        response_class=Response,
+    )
+    async def prompt(asked: PromptRequest, caller: Annotated[Caller, needs("search")]) -> Response:
+        return reply(
+            await parts.pool.run(
+                parts.backend.prompt,
+                caller,
+                asked.question,
+                budget=asked.budget,
+                format=asked.format,
+                plain=asked.plain,
+                filters=asked.filters(),
+            )
+        )
+
+    @router.get(
+        "/file",
+        summary="Read a file, or some of its lines, as indexed",
+        responses={200: {"model": FileAnswer}, **problems(404)},
+        response_class=Response,
+    )
+    async def file(
+        request: Request,
+        caller: Annotated[Caller, needs("read")],
+        repo: Annotated[str, Query(min_length=1, max_length=1000, description="Full name, or the end of it.")],
+        path: Annotated[str, Query(min_length=1, max_length=4096, description="From the repository's root.")],
+        branch: Annotated[str | None, Query(max_length=1000)] = None,
+        start_line: Annotated[int | None, Query(ge=1, le=1 << 31)] = None,
+        end_line: Annotated[int | None, Query(ge=1, le=1 << 31)] = None,
+    ) -> Response:
+        if start_line and end_line and end_line < start_line:
+            raise BadInput(f"The lines {start_line} to {end_line} are in the wrong order.")
+        repo, path = exact_value(request, "repo", repo), exact_value(request, "path", path)
+        found = await parts.pool.run(parts.backend.read, caller, repo, path, branch, start_line, end_line)
+        first = start_line or 1
+        return reply(
+            {
+                "repo": found.source.repo,
+                "branch": found.source.branch,
+                "commit": found.commit,
+                "path": found.path,
+                "blob": found.blob,
+                "language": found.language,
+                "text": found.text,
+                "modified": found.modified,
+                "start_line": first,
+                "end_line": first + found.text.removesuffix("\n").count("\n"),
+            }
+        )
+
+    return router
+
+
+def exact_value(request: Request, name: str, value: str) -> str:
+    """A value of the address's query with bytes that are no UTF-8 kept, as paths may hold them; the framework replaces them."""
+    if "\ufffd" not in value:
+        return value
+    asked = parse_qsl(request.url.query, keep_blank_values=True, errors="surrogateescape")
+    return dict(asked).get(name, value)
