@@ -302,10 +302,12 @@ def test_a_run_that_got_on_does_not_count_as_an_attempt_in_vain(ledger):
         lease = ledger.take(MAIN, "elsewhere", 0.0)
         assert lease, "killed again and again, but nearer to the end each time"
         lease.renew(Progress("reading", None, done, 100))
-        lease.renew(Progress("reading", None, done + 1, 100))
+    in_vain = 0
     while lease := ledger.take(MAIN, "elsewhere", 0.0):
-        lease.renew(Progress("reading", None, 20, 100))
-    assert ledger.job(MAIN).state == "failed"
+        lease.renew(Progress("reading", None, 19, 100))
+        lease.renew(Progress("reading", None, 50, 100))  # the next one does not find it, so it was not durable
+        in_vain += 1
+    assert ledger.job(MAIN).state == "failed" and in_vain == 4
 
 
 def test_a_failed_run_waits_for_its_next_try_with_the_error_shown(ledger):

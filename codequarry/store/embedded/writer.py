@@ -32,6 +32,9 @@ GRACE_S = 60.0
 PENDING_BYTES = 24 << 20
 """So much text is made durable at once: a stopped run loses no more work, some seconds of it."""
 
+PENDING_S = 10.0
+"""What was added longer ago is made durable with the next files, however little it is: a slow model may take minutes for it."""
+
 MOST_SEGMENTS = 12
 """With more segments a writer waits for the merges that it started before it ends."""
 
@@ -44,7 +47,7 @@ class Writer:
         self.folder = folder
         self.meta = rows.meta(connection)
         self._words: words.WordsWriter | None = None
-        self._unflushed = 0
+        self._unflushed, self._flushed = 0, time.monotonic()
 
     # -------------------------------------------------------------------------------------------------------- versions
 
@@ -113,7 +116,7 @@ class Writer:
             self.abandon()  # they stay pending, and are found not to be there
             raise
         self._unflushed += sum(len(file.text) for file in new)
-        if self._unflushed >= PENDING_BYTES:
+        if self._unflushed >= PENDING_BYTES or time.monotonic() - self._flushed > PENDING_S:
             self.flush()
 
     def _write_vectors(self, files: Sequence[FileVersion], places: Sequence[int], dim: int) -> None:
@@ -214,7 +217,7 @@ class Writer:
         except BaseException:
             self.abandon()
             raise
-        self._unflushed = 0
+        self._unflushed, self._flushed = 0, time.monotonic()
         with transaction(self.connection):
             self.connection.execute("delete from pending")
 
