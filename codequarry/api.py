@@ -30,8 +30,11 @@ def connect(
     model: str | None = None,
     settings: Settings | None = None,
     create: bool = True,
+    api_key: str = "",
 ) -> CodeSearch:
-    """A `CodeSearch` over the index at `location`: a folder, or the address of an Elasticsearch.
+    """A `CodeSearch` over the index at `location`: a folder, the address of an Elasticsearch, or of a codequarry service.
+
+    The address of a service is `codequarry+http(s)://…`; `api_key` is the key for it, else the setting of that name.
 
     Without a location the settings say where (environment, `codequarry.toml`, else the user's data folder). `model` names the
     embedding model of a new index; an index that exists has its own.
@@ -42,6 +45,10 @@ def connect(
     """
     settings = settings or load()
     place = str(location) if location is not None else settings.store
+    if place.startswith(("codequarry+http://", "codequarry+https://")):
+        from codequarry.remote import RemoteCodeSearch
+
+        return RemoteCodeSearch(place, settings, api_key=api_key)
     return CodeSearch(open_store(place, create=create, settings=settings), settings, model=model)
 
 

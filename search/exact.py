@@ -20,7 +20,7 @@ _BATCH = 64  # of so many chunks the texts are read at once
 _MOST_PATTERN = 1000  # characters
 _SEPARATOR = re.compile(r"\.|::|#|->")
 
-Filters = Mapping[str, Sequence[str]]
+Filters = Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def grep(
     source = _source(pattern, regex=regex, ignore_case=ignore_case)
     query = Query((Item("regex", source),))
     states = visible(store.sources(), access)
-    resolved = resolve(query, states, filters, access)
+    resolved = resolve(query, states, _listed(filters), access)
     answer: Exact[Line] = Exact(notes=_notes(resolved))
     candidates = _matching(store, Request(resolved.scope, words=0, vectors=0, matches=MORE_MATCHES), answer)
     if not candidates:
@@ -132,7 +132,7 @@ def definitions(
     """
     within, last = _qualified(name)
     states = visible(store.sources(), access)
-    resolved = resolve(Query((Item("symbol", last),)), states, filters, access)
+    resolved = resolve(Query((Item("symbol", last),)), states, _listed(filters), access)
     answer: Exact[Definition] = Exact(notes=_notes(resolved))
     scope = replace(resolved.scope, patterns=(ANYTHING,))
     candidates = _matching(store, Request(scope, words=0, vectors=0, matches=MORE_MATCHES), answer)
@@ -203,6 +203,10 @@ def _qualified(name: str) -> tuple[list[str], str]:
 
 def _words(breadcrumb: str, path: str) -> set[str]:
     return {*re.findall(r"\w+", breadcrumb), *re.findall(r"\w+", path)}
+
+
+def _listed(filters: Filters | None) -> dict[str, list[str]]:
+    return {name: [value] if isinstance(value, str) else list(value) for name, value in (filters or {}).items()}
 
 
 def _notes(resolved: Resolved) -> list[str]:

@@ -138,10 +138,7 @@ def _errors(app: FastAPI, metrics: Metrics) -> None:
         assert isinstance(error, HTTPException)
         if isinstance(error.__cause__, CodequarryError):  # the framework wraps what reading the body raised
             return answer(request, error.__cause__)
-        response = answer(request, problems.of_status(error.status_code, str(error.detail)))
-        for name, value in (error.headers or {}).items():
-            response.headers[name] = value
-        return response
+        return answer(request, problems.of_status(error.status_code, str(error.detail)), headers=error.headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
         metrics.failures.add("internal")

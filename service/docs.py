@@ -1,4 +1,7 @@
-"""The pages that are made from the code: `docs/settings.md` and `docs/cli.md`. `python -m codequarry.service.docs` writes them."""
+"""The pages that are made from the code: `docs/settings.md`, `docs/cli.md` and `docs/rest.md`.
+
+`python -m codequarry.service.docs` writes them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _MADE = "<!-- Made by `python -m codequarry.service.docs`; a test checks that it
 
 def pages() -> dict[str, str]:
     """The text of each page, by its name in `docs/`."""
-    return {"settings.md": settings_page(), "cli.md": command_page()}
+    return {"settings.md": settings_page(), "cli.md": command_page(), "rest.md": rest_page()}
 
 
 def settings_page() -> str:
@@ -55,6 +58,15 @@ def command_page() -> str:
         parser, _ = build(command)
         sections.append(f"## codequarry {command.name}\n\n```text\n{parser.format_help()}```\n")
     return "\n".join(sections)
+
+
+def rest_page() -> str:
+    """Every route of the service, with examples."""
+    from codequarry.service.app import create_app
+    from codequarry.service.restdocs import markdown_page
+    from codequarry.settings import Settings
+
+    return markdown_page(create_app(Settings(Path("unused"))).openapi())
 
 
 if __name__ == "__main__":

@@ -141,7 +141,9 @@ class Gate:
         return self.keys.find(presented) if presented else None
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "") or "other"  # never the path itself: it would make a series each
+        route = getattr(scope.get("route"), "path", "") or "other"  # never the path itself: each would be a series
+        if scope["path"].startswith("/v1/") and not route.startswith("/v1/"):
+            route = f"/v1{route}" if route != "other" else "/v1/other"
         self.metrics.requests.add(route, scope["method"], str(status))
         self.metrics.seconds.observe(seconds, route)
         state = scope["state"]

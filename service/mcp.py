@@ -103,17 +103,27 @@ def over_http(parts: Parts, settings: Settings) -> tuple[Route, Callable[[], Abs
     answer = StreamableHTTPASGIApp(manager)
 
     class Endpoint:
-        """Refuses keys that no tool would answer, then lets the SDK answer."""
+        """Refuses keys that no tool would answer, and streams that nothing would ever come on; then lets the SDK answer."""
 
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             caller: Caller = scope["state"]["caller"]
             if not any(tool.scope in caller.scopes for tool in TOOLS):
-                error = Denied(f"the key {caller.id!r} may not use any tool", hint="they need the scope search or read")
-                await problems.respond(error, scope["state"]["request_id"])(scope, receive, send)
+                denied = Denied(
+                    f"the key {caller.id!r} may not use any tool", hint="they need the scope search or read"
+                )
+                await problems.respond(denied, scope["state"]["request_id"])(scope, receive, send)
                 return
+            if scope["method"] != "POST":
+                error = problems.of_status(405, "there is no stream and no session here: POST each request")
+                await problems.respond(error, scope["state"]["request_id"], headers={"Allow": "POST"})(
+                    scope, receive, send
+                )
+                return
+            scope["route"] = route
             await answer(scope, receive, send)
 
-    return Route(PATH, endpoint=Endpoint(), name="mcp"), manager.run
+    route = Route(PATH, endpoint=Endpoint(), name="mcp")
+    return route, manager.run
 
 
 async def over_stdio(parts: Parts) -> None:

@@ -54,13 +54,14 @@ def headers_of(error: CodequarryError) -> dict[str, str]:
     return {}
 
 
-def respond(error: CodequarryError, request_id: str, **more: Any) -> Response:
-    """The error as a response."""
+def respond(
+    error: CodequarryError, request_id: str, *, headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
+    """The error as a response; `more` are members of the document."""
     from starlette.responses import Response
 
-    return Response(
-        dumps(problem(error, request_id, **more)), error.status, headers=headers_of(error), media_type=MEDIA_TYPE
-    )
+    said = {**headers_of(error), **(headers or {})}
+    return Response(dumps(problem(error, request_id, **more)), error.status, headers=said, media_type=MEDIA_TYPE)
 
 
 def of_status(status: int, detail: str) -> CodequarryError:
