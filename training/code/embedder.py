@@ -64,8 +64,10 @@ class TermEmbedder:
             )
         self.dim = truncate_dim or self._stride
         self.fingerprint = f"{self._content}c{_RECIPE:02x}{self.dim:04x}"
-        self._of_term: _Memo = _Memo(self._pack_unknown)
+        self._of_term: dict[str, bytes] = {}
         self._of_word: _Memo = _Memo(self._pack_word)
+        self._of_part: _Memo = _Memo(self._pack_part)
+        self._stem: Callable[[str], str] = str
         self._arrays: tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int64]] | None = None
 
     def _read(self, folder: str) -> None:
@@ -103,26 +105,35 @@ class TermEmbedder:
     def embed_terms(self, terms: Sequence[str]) -> bytes:
         """`embed` of the texts that these strings of space-separated terms were made of, byte for byte."""
         self._load()
-        of_term = self._of_term.__getitem__
-        return self._embed_packed([b"".join(map(of_term, one.split())) for one in terms])
+        of_term = self._of_term.get
+        return self._embed_packed([b"".join([of_term(term, b"") for term in one.split()]) for one in terms])
 
     def _load(self) -> None:
         if self._arrays is None:
             np = _numpy()
+            self._stem = words_of._terms().stem
             rows = np.frombuffer(self._rows, np.int8).reshape(-1, self._stride)[:, : self.dim]
             gains = np.array([isqrt(GAIN * n) for n in range(1024)], np.float32)
             for row, term in enumerate(self._terms.decode().split("\n")):
                 self._of_term[term] = row.to_bytes(4, sys.byteorder)
             self._arrays = rows, np.frombuffer(self._weights, np.uint8).astype(np.float32), gains
-        if len(self._of_word) > _MEMO:
-            self._of_word.clear()
-
-    def _pack_unknown(self, _: str) -> bytes:
-        return b""
+        for memo in (self._of_word, self._of_part):
+            if len(memo) > _MEMO:
+                memo.clear()
 
     def _pack_word(self, word: bytes) -> bytes:
-        known = self._of_term
-        return b"".join([known.get(term, b"") for term in words_of.terms(word).split()])
+        """The rows of a word's terms, as `codequarry.text.terms` makes them: its parts, and itself whole if it has several."""
+        kept = word[: words_of.LONG_WORD].decode("utf-8", "ignore")
+        if word.isalpha() and word.islower():  # ASCII only, as bytes see it: one part
+            return self._of_part[kept]
+        parts = words_of.parts(kept)
+        packed = b"".join(map(self._of_part.__getitem__, parts))
+        if len(parts) > 1 and kept.isascii():
+            packed += self._of_term.get(self._stem("".join(parts)), b"")
+        return packed
+
+    def _pack_part(self, part: str) -> bytes:
+        return self._of_term.get(self._stem(part), b"")
 
     def _embed_packed(self, packed: Sequence[bytes]) -> bytes:
         return b"".join([self._product(packed[at : at + _BATCH]) for at in range(0, len(packed), _BATCH)])
@@ -193,9 +204,7 @@ class _Memo(dict[Any, bytes]):
         self._make = make
 
     def __missing__(self, key: Any) -> bytes:
-        made = self._make(key)
-        if isinstance(key, bytes):
-            self[key] = made
+        made = self[key] = self._make(key)
         return made
 
 
