@@ -265,23 +265,14 @@ class Backend:
             BadInput: an address that this service may not speak to, or that holds credentials.
         """
         caller.must("admin")
-        from codequarry.ingest.addresses import check_allowed, parse_address
+        from codequarry.ingest.jobs import describe
 
-        local = self.settings.local_repositories
-        address = parse_address(f"file://{url}" if local and url.startswith("/") else url)
-        if address is None:
-            raise BadInput(f"{url!r} is no address of a repository.", hint="Give one like https://host/org/name.")
-        check_allowed(address, "local" if local else "server")
-        if address.credential is not None:
-            raise BadInput(
-                "An address given to a server holds no user name and password.",
-                hint="Name a credential of the service in the field credential.",
-            )
-        before = self.ledger.repository(address.identity)
-        base = before or Repository(address.identity, address.url)
-        self.ledger.register(replace(base, url=address.url, **given))
-        self._want(Source(address.identity, ""), address.url)
-        return self.repository(caller, address.identity), before is None
+        asked = describe(url, self.settings)
+        before = self.ledger.repository(asked.repo)
+        base = asked if before is None else replace(before, url=asked.url)
+        self.ledger.register(replace(base, **given))
+        self._want(Source(asked.repo, ""), asked.url)
+        return self.repository(caller, asked.repo), before is None
 
     def update(self, caller: Caller, repo: str, **changes: Any) -> Overview:
         """Changes what is wanted of a registered repository, and asks for it to be indexed so.

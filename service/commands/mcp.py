@@ -15,7 +15,7 @@ DESCRIPTION = """Serves the tools search_code, grep, read_file, list_repos, find
 standard input and output, for the client that starts it. A service has the same tools at /mcp (codequarry serve)."""
 
 EXAMPLES = """  codequarry mcp
-  claude mcp add codequarry -- codequarry mcp
+  claude mcp add quarry -- codequarry mcp
   codequarry mcp --store http://localhost:9200"""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codequarry.errors import BadInput, StoreError
 
@@ -62,11 +62,13 @@ def run(args: Namespace, terminal: Terminal) -> int:
 def _serve(settings: Settings, args: Namespace, listening: socket.socket) -> None:
     import uvicorn
 
+    from codequarry.ingest.jobs import LocalQueue
     from codequarry.service.app import create_app
+    from codequarry.service.work import working
 
-    app = create_app(
-        settings, location=args.store, queue=_queue(settings), work=None if args.no_work else _work(settings)
-    )
+    queue = _queue(settings)
+    works_here = isinstance(queue, LocalQueue) and not args.no_work
+    app = create_app(settings, location=args.store, queue=queue, work=working if works_here else None)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -97,14 +99,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _queue(settings: Settings) -> Queue | None:
-    """What tells workers of work; None where this process does it."""
-    return None
+def _queue(settings: Settings) -> Queue:
+    """What tells workers that there is work: those of a team through Redis, else the thread of this process."""
+    from codequarry.ingest.jobs import LocalQueue
 
-
-def _work(settings: Settings) -> Any:
-    """What this process does beside answering; None where workers do it."""
-    return None
+    return LocalQueue()
 
 
 def _log_to_stderr(*, quiet: bool) -> None:

@@ -65,8 +65,9 @@ def test_an_address_that_is_no_store(command, tmp_path):
     message, hint = says(command("--store", "redis://localhost", "search", "x"), 2)
     assert message == "redis:// is no address of a store"
     assert "folder" in hint
-    message, _ = says(command("--store", "codequarry+https://quarry.example.org", "search", "x"), 2)
-    assert "reserved" in message
+    message, hint = says(command("--store", "codequarry+http://127.0.0.1:1", "search", "x"), 4)
+    assert "cannot be reached" in message
+    assert "codequarry serve" in hint
     (tmp_path / "file").touch()
     message, _ = says(command("--store", tmp_path / "file", "search", "x"), 2)
     assert "is a file" in message
