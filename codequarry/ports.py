@@ -13,7 +13,7 @@ only truth about what is indexed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -301,8 +301,8 @@ class Ledger(Protocol):
         """The jobs (of one repository, in one of these states), sorted by source."""
         ...
 
-    def due(self, limit: int = 100) -> list[Job]:
-        """Jobs that could be taken now, the longest waiting first: what a reconciler puts into the queues."""
+    def due(self, limit: int = 100, queues: Collection[str] = ()) -> list[Job]:
+        """Jobs (of these queues) that could be taken now, the longest waiting first: what a reconciler puts into the queues."""
         ...
 
     def take(self, source: Source, owner: str, lease_s: float) -> Lease | None:

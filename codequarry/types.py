@@ -436,7 +436,9 @@ class Job:
     queue: str = "sync"  # sync, or embed: vectors must be made by a model that only embed workers have
     reason: str = ""  # who asked: push, poll, request, recipe, …
     attempts: int = 0  # runs begun since the last success or progress, counted before the work
-    reached: int = 0  # files that were durable when the last run began to read: the next one begins further on, or was in vain
+    reached: int = (
+        0  # files that were durable when the last run began to read: the next one begins further on, or was in vain
+    )
     error: str = ""  # of the last run, when it failed
     hint: str = ""
     next_try_at: float = 0.0

@@ -23,7 +23,7 @@ from codequarry.ingest import RECIPE, mirrors, recipe, remote, repos
 from codequarry.ingest.files import FileOptions
 from codequarry.ingest.git import Credential, Profile
 from codequarry.ingest.pipeline import Pipeline
-from codequarry.ingest.runs import Run, Stopped
+from codequarry.ingest.runs import Flag, Run, Stopped
 from codequarry.models import is_light, open_embedder
 from codequarry.store import owner
 from codequarry.types import Job, Progress, Repository, Source, SourceState
@@ -135,7 +135,7 @@ class Runner:
         self.store, self.ledger, self.queue, self.settings = store, ledger, queue, settings
         self._queues, self._embedder, self._credential = frozenset(queues), embedder, credential
         self._lease_s, self._beat_s, self._on_hang = lease_s, beat_s, on_hang
-        self.ending = threading.Event()  # once set, a run stops at its next step and nothing is begun
+        self.ending: Flag = threading.Event()  # once set, a run stops at its next step and nothing is begun
         self._profile = profile_of(settings)
         self._mirrors = settings.data_dir / "mirrors"
 
@@ -351,9 +351,9 @@ class Runner:
 
     # ------------------------------------------------------------------------------------------------------------ the loop
 
-    def reconcile(self, limit: int = 100) -> list[Job]:
-        """Puts into the queues whatever is due, and returns it: this is what makes lost messages harmless."""
-        due = self.ledger.due(limit)
+    def reconcile(self, queues: Collection[str] = (), limit: int = 100) -> list[Job]:
+        """Puts what is due into its queue (one of these), and returns it: this is what makes lost messages harmless."""
+        due = self.ledger.due(limit, queues)
         for job in due:
             self.queue.poke(job.queue, job.source)
         return due

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from codequarry.errors import CodequarryError
 from codequarry.ports import Lease
@@ -24,6 +24,14 @@ class Stopped(Exception):
         self.reason = reason
 
 
+class Flag(Protocol):
+    """Something that is set once, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether it is."""
+        ...
+
+
 class Run:
     """Renews a lease from a thread until the block is left; called with progress, it raises `Stopped` when the run is to end.
 
@@ -38,12 +46,13 @@ class Run:
         lease_s: float,
         limit_s: float,
         beat_s: float = 2.0,
-        ending: threading.Event | None = None,
+        ending: Flag | None = None,
         on_hang: Callable[[], None] = lambda: None,
     ) -> None:
         """`ending`: set when the process ends; `on_hang`: what to do with a run that does not come to its next step."""
         self._lease, self._lease_s, self._limit_s, self._beat_s = lease, lease_s, limit_s, beat_s
-        self._ending, self._on_hang = ending or threading.Event(), on_hang
+        self._ending: Flag = ending or threading.Event()
+        self._on_hang = on_hang
         self._begun = self._renewed = time.monotonic()
         self._latest: Progress | None = None
         self._said: Progress | None = None

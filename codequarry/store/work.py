@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Protocol
 
@@ -282,10 +282,15 @@ class RowLedger:
         found = [job for row in rows for job in row.jobs.values() if not states or job.state in states]
         return sorted(found, key=lambda job: job.source)
 
-    def due(self, limit: int = 100) -> list[Job]:
+    def due(self, limit: int = 100, queues: Collection[str] = ()) -> list[Job]:
         """Jobs that could be taken now, the longest waiting first."""
         now = time.time()
-        found = [job for row in self._rows.waiting(now, owners.host()) for job in row.due(now)]
+        found = [
+            job
+            for row in self._rows.waiting(now, owners.host())
+            for job in row.due(now)
+            if not queues or job.queue in queues
+        ]
         return sorted(found, key=lambda job: (job.wanted_at, job.source))[:limit]
 
     def take(self, source: Source, owner: str, lease_s: float) -> RowLease | None:

@@ -350,6 +350,7 @@ def test_a_job_that_is_handed_over_waits_in_the_other_queue_and_fails_there(ledg
     ledger.take(MAIN, ME, 60).hand_over("embed")
     job = ledger.job(MAIN)
     assert (job.state, job.queue, job.attempts, job.error) == ("waiting", "embed", 0, "")
+    assert ledger.due(queues=["sync"]) == [] and ledger.due(queues=["embed"]) == [job]
     ledger.take(MAIN, ME, 60).fail("no model", retry_in_s=0.0)
     assert (ledger.job(MAIN).queue, ledger.job(MAIN).attempts) == ("embed", 1)
     run(ledger, MAIN)
