@@ -174,7 +174,49 @@ SETTINGS: tuple[Setting, ...] = (
         "threads",
         "How many requests the service works on at once; 0: twice as many as there are processors.",
     ),
-    Setting("webhook_secret", "text", "", "", "Secret that webhook deliveries are signed with.", secret=True),
+    Setting(
+        "webhook_secret",
+        "text",
+        "",
+        "",
+        "Secret of the webhooks that are sent to /v1/webhooks/PROVIDER without an id: those of an organisation.",
+        secret=True,
+    ),
+    Setting(
+        "webhook_register",
+        "flag",
+        "false",
+        "true or false",
+        "Register a repository that such a webhook speaks of and that is not known, if allowed_hosts names its host.",
+    ),
+    Setting(
+        "allowed_hosts",
+        "list",
+        "",
+        "names or globs, comma-separated",
+        "The only hosts that a service fetches from, like github.com or *.example.com; empty: every public one.",
+    ),
+    Setting(
+        "private_hosts",
+        "list",
+        "",
+        "names, globs or networks, comma-separated",
+        "Hosts that a service may fetch from although their addresses are not public, like git.corp.example or 10.1.0.0/16.",
+    ),
+    Setting(
+        "poll_interval_s",
+        "count",
+        "600",
+        "seconds",
+        "How often the service looks for pushes of which no webhook told it, give or take a fifth; 0: never.",
+    ),
+    Setting(
+        "public_url",
+        "url",
+        "",
+        "http(s) address",
+        "The address under which forges reach the service, for `codequarry webhooks add`.",
+    ),
 )
 
 
@@ -206,6 +248,11 @@ class Settings:
     max_body_bytes: int = 1 << 20
     search_threads: int = 0
     webhook_secret: str = ""
+    webhook_register: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    private_hosts: tuple[str, ...] = ()
+    poll_interval_s: int = 600
+    public_url: str = ""
     file: Path | None = None
     given: frozenset[str] = frozenset()  # names of those that someone wrote down, also where it is the default's value
 
