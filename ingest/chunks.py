@@ -2,8 +2,8 @@
 
 What holds for every text: each line that is not blank is in one chunk; chunks are sorted and disjoint; a chunk is whole
 lines, begins and ends with one that is not blank, and has at most `MAX_LINES` lines and `MAX_CHARS` characters unless it is
-a single longer line. An outline (`ingest.syntax`, `ingest.documents`) says where breaks are good; one greedy pass makes
-chunks as full as good breaks allow, for very short chunks win word searches that they do not answer.
+a single longer line. An outline (`ingest.syntax`, `ingest.sql`, `ingest.documents`) says where breaks are good; one greedy
+pass makes chunks as full as good breaks allow, for very short chunks win word searches that they do not answer.
 """
 
 from __future__ import annotations
@@ -59,6 +59,10 @@ def _outline(text: str, lines: Lines, language: str, kind: str) -> Outline:
         found = syntax.outline(text.encode(), lines, row.grammar)
         if found is not None:
             return found
+    if language == "sql":
+        from codequarry.ingest import sql
+
+        return sql.outline(text, lines)
     if kind == "docs":
         return documents.by_headings(lines, language)
     if kind == "config":

@@ -363,22 +363,6 @@ _ZIG = {
     "test_declaration": NAMES(n.zig_test),
 }
 
-_SQL = {
-    **_COMMENT,
-    "marginalia": LEAD,
-    **_wraps("statement"),
-    "create_table": NAMES(n.sql_object("table")),
-    "create_view": NAMES(n.sql_object("view")),
-    "create_materialized_view": NAMES(n.sql_object("view")),
-    "create_function": NAMES(n.sql_object("function")),
-    "create_procedure": NAMES(n.sql_object("function")),
-    "create_trigger": NAMES(n.sql_object("trigger")),
-    "create_type": NAMES(n.sql_object("type")),
-    "create_index": NAMES(n.by_field("index", field="column")),
-    "create_schema": NAMES(n.by_child("schema", "identifier")),
-    "create_sequence": NAMES(n.sql_object("sequence")),
-}
-
 _HCL = {
     **_COMMENT,
     **_bodies("body"),
@@ -413,7 +397,6 @@ ROWS: dict[str, Row] = {
     "ruby": Row("tree_sitter_ruby", "language", _RUBY),
     "rust": Row("tree_sitter_rust", "language", _RUST),
     "scala": Row("tree_sitter_scala", "language", _SCALA),
-    "sql": Row("tree_sitter_sql", "language", _SQL),
     "swift": Row("tree_sitter_swift", "language", _SWIFT),
     "tsx": Row("tree_sitter_typescript", "language_tsx", _TYPESCRIPT),
     "typescript": Row("tree_sitter_typescript", "language_typescript", _TYPESCRIPT),

@@ -1,7 +1,8 @@
 """Which language a file is written in: from its name, its first line, and where a name says too little, from its content.
 
-One row a language. A row with a grammar is cut and named by syntax (`ingest.grammars`), every other one by lines. Names are
-lower-case and do not change: they stand in indexes and in `lang:` filters. Imports nothing that costs start-up time.
+One row a language. A row with a grammar is cut and named by syntax (`ingest.grammars`), SQL by its statements, every other one
+by lines. Names are lower-case and do not change: they stand in indexes and in `lang:` filters. Imports nothing that costs
+start-up time.
 """
 
 from __future__ import annotations
@@ -95,7 +96,6 @@ _ROWS = (
     ),
     _row("rust", "rs", runs="rust-script", also="rs", grammar="rust"),
     _row("scala", "scala sc sbt kojo", runs="scala", grammar="scala"),
-    _row("sql", "sql ddl dml pgsql psql mysql plsql pls pks pkb tsql", also="postgresql mysql", grammar="sql"),
     _row(
         "starlark",
         "bzl star bazel",
@@ -107,6 +107,8 @@ _ROWS = (
     _row("tsx", "tsx", grammar="tsx"),
     _row("typescript", "ts mts cts", runs="ts-node tsx", also="ts", grammar="typescript"),
     _row("zig", "zig zon", grammar="zig"),
+    # ---- by statements
+    _row("sql", "sql ddl dml pgsql psql mysql plsql pls pks pkb tsql", also="postgresql mysql"),
     # ---- by lines: documents
     _row("asciidoc", "adoc asciidoc asc", kind="docs", also="adoc"),
     _row("latex", "tex ltx sty cls bib", kind="docs", also="tex"),

@@ -695,23 +695,6 @@ def zig_test(node: Node, source: bytes) -> Names:
     return _titled(title, source, "") if title is not None else ()
 
 
-# ------------------------------------------------------------------------------------------------------------------ sql
-
-
-def sql_object(kind: str) -> NameRule:
-    """A rule for what `CREATE` makes, by the last part of its name."""
-
-    def names(node: Node, source: bytes) -> Names:
-        reference = child_of(node, "object_reference")
-        name = reference.child_by_field_name("name") if reference is not None else None
-        name = name or reference
-        if name is None:
-            return ()
-        return [one._replace(name=one.name.strip("[]")) for one in named(name, source, kind)]
-
-    return names
-
-
 # ------------------------------------------------------------------------------------------------------------------ hcl
 
 

@@ -58,8 +58,8 @@ def test_a_sample_is_cut_and_named_as_expected(sample):
     assert found == json.loads(expected.read_text(encoding="utf-8"))
 
 
-def test_every_language_with_a_grammar_of_its_own_has_a_sample():
-    assert set(grammars.ROWS) | {"markdown", "yaml"} == {sample.parent.name for sample in SAMPLES}
+def test_every_language_with_a_grammar_or_an_outline_of_its_own_has_a_sample():
+    assert set(grammars.ROWS) | {"markdown", "sql", "yaml"} == {sample.parent.name for sample in SAMPLES}
 
 
 # -------------------------------------------------------------------------------------------------------- where it cuts

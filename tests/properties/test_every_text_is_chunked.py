@@ -13,10 +13,11 @@ from codequarry.ingest.chunks import MAX_CHARS, MAX_LINES
 ROOT = Path(__file__).parents[2]
 NAMES = ["", *languages.LANGUAGES]
 
-# Words that grammars know, in an order that none of them accepts, and line ends that are none.
+# Words that grammars and the reader of SQL know, in an order that none of them accepts, and line ends that are none.
 words = st.sampled_from(
     [
         *"def class func fn if else end do { } ( ) [ ] < > : ; , = => -> # // /* */ <<EOF $$ @ | - * & a b1".split(),
+        *"create table package function begin as insert into copy delimiter go -- \\ ' \\'".split(),
         *["'", '"', "`", "'''", '"""', "é", "ñ", "漢", "\t", "\r", "\x0c", "\u2028"],
     ]
 )
