@@ -1,6 +1,7 @@
 """Embedders: text to vectors, behind the one port `codequarry.ports.Embedder`.
 
     static              the model that ships with the package: NumPy for documents, plain Python for one question
+    code, code:FOLDER   the code model that ships with the package, or one of its layout (`codequarry.term_embedder`)
     static:FOLDER       a folder that model2vec or sentence-transformers' StaticEmbedding saved, or one in our own layout
     transformers:NAME   any model that sentence-transformers loads, by hub name or folder; needs codequarry[transformers]
     hash, hash:DIM      feature hashing, for tests
@@ -45,6 +46,7 @@ Value = TypeVar("Value")
 __all__ = ["HashEmbedder", "StaticEmbedder", "TransformerEmbedder", "open_embedder", "quantise"]
 
 _SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "static")
+_SHIPPED_CODE = os.path.join(os.path.dirname(_SHIPPED), "code")
 _RECIPE = 1  # of the way from text to pieces to sums; raise it when equal weights begin to give other vectors
 _MEMO = 200_000  # identifiers remembered at once, about 30 MB: more than most repositories have
 _BATCH = 64  # texts to one matrix product: 32 to 64 are fastest, with more the matrix gets sparser
@@ -81,6 +83,10 @@ def open_embedder(
     kind, _, rest = name.partition(":")
     if name == "static":
         return StaticEmbedder(truncate_dim=truncate_dim)
+    if kind == "code" and (rest or name == "code"):
+        from codequarry.term_embedder import TermEmbedder
+
+        return TermEmbedder(rest or _SHIPPED_CODE, name=name, truncate_dim=truncate_dim)
     if name == "hash":
         return HashEmbedder()
     if kind == "hash" and rest.isdecimal() and rest.isascii():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from codequarry.models import open_embedder
 
-NAMES = ["static", "hash", "hash:64"]
+NAMES = ["static", "code", "hash", "hash:64"]
 opened = cache(open_embedder)
 every_embedder = pytest.mark.parametrize("name", NAMES)
 

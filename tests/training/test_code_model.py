@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codequarry import term_embedder as embedder
 from codequarry import text
 from codequarry.errors import BadInput, ModelError
 from codequarry.models import _safetensors
@@ -21,7 +22,6 @@ from codequarry.models import _safetensors
 sys.path.append(str(Path(__file__).parents[2] / "training" / "code"))
 
 import corpus as corpora
-import embedder
 import export
 import leaks
 import registries

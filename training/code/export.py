@@ -24,10 +24,10 @@ import numpy as np
 import registries
 import sources
 from corpus import Corpus
-from embedder import FILES
 from train import Settings
 
 from codequarry import models, text
+from codequarry.term_embedder import FILES, TermEmbedder
 
 SURFACES = 30_000  # unstemmed parts of the exported vocabulary
 LAST = "§"  # stands before the last occurrence of a part; both forms are in the vocabulary
@@ -170,7 +170,6 @@ def _tokenizer(tokens: list[str]) -> dict[str, object]:
 
 def check(saved: Path, model: Path, tree: Path) -> None:
     """Cosines of both libraries' vectors to ours."""
-    from embedder import TermEmbedder
     from model2vec import StaticModel
     from sentence_transformers import SentenceTransformer
 

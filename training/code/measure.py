@@ -40,9 +40,8 @@ def main() -> None:
 
 
 def open_model(name: str) -> Embedder:
-    from embedder import TermEmbedder
-
     from codequarry.models import open_embedder
+    from codequarry.term_embedder import TermEmbedder
 
     return TermEmbedder(name) if (Path(name) / "terms.txt").is_file() else open_embedder(name)
 
