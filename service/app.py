@@ -7,9 +7,10 @@ Whatever is raised comes out as `application/problem+json`. Nothing here compute
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
@@ -67,7 +68,9 @@ def create_app(
     async def running(app: FastAPI) -> AsyncIterator[None]:
         with (work or (lambda _: nullcontext()))(backend):
             async with mcp_running():
+                warming = asyncio.create_task(_warm(parts))
                 yield
+                warming.cancel()
         pool.close()
         backend.close()
 
@@ -92,6 +95,12 @@ def create_app(
     app.add_middleware(Gate, settings=settings, keys=keys, metrics=metrics, only_local=is_loopback(settings.host))
     app.state.parts = parts
     return app
+
+
+async def _warm(parts: Parts) -> None:
+    """Opens the index and loads the model before somebody waits for it; what fails now is said to whoever asks."""
+    with suppress(CodequarryError):
+        await parts.pool.run(lambda: parts.backend.engine)
 
 
 def _webhooks(app: FastAPI, backend: Backend, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from codequarry.types import Answer, Check, FileText, Job, Prompt, Repository, S
 if TYPE_CHECKING:
     from codequarry.api import CodeSearch
     from codequarry.ports import Ledger, Queue
+    from codequarry.search import Engine
     from codequarry.search.exact import Definition, Exact, Line
     from codequarry.service.security import Caller
     from codequarry.settings import Settings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Filters = Mapping[str, Any]  # of a name of search.query.FILTERS: values, any of which will do
 Opened = TypeVar("Opened")
 
+_MODEL_EVERY_S = 5.0  # how often it is seen which model the index has
 _REFRESH_EVERY_S = 2.0  # folders on disk are looked at so often at most
 
 
@@ -75,7 +77,9 @@ class Backend:
         self._model, self._jobs = model, jobs
         self._quarry: CodeSearch | None = None
         self._ledger: Ledger | None = None
-        self._opening, self._refreshing = Lock(), Lock()
+        self._engine: Engine | None = None
+        self._model_seen_at = 0.0
+        self._opening, self._engines, self._refreshing = Lock(), Lock(), Lock()
         self._refreshed_at = 0.0
 
     @property
@@ -106,6 +110,36 @@ class Backend:
                     self._ledger = open_ledger(self.location, self.settings)
         return self._ledger
 
+    @property
+    def engine(self) -> Engine:
+        """The read path, with the model that the index has now: it may be made anew with another while the service runs."""
+        engine = self._engine
+        if engine is not None and time.monotonic() - self._model_seen_at < _MODEL_EVERY_S:
+            return engine
+        with self._engines:
+            known = self.quarry.store.model()
+            if self._engine is None or (known and self._is_other(self._engine, known[1])):
+                self._engine = self._open_engine(known[0] if known else None)
+            self._model_seen_at = time.monotonic() if known else 0.0
+            return self._engine
+
+    def _is_other(self, engine: Engine, fingerprint: str) -> bool:
+        return not self._named and engine.embedder is not None and engine.embedder.fingerprint != fingerprint
+
+    @property
+    def _named(self) -> str | None:
+        """The model that someone wrote down: it is what they mean, and an index of another one an error."""
+        return self._model or (self.settings.model if "model" in self.settings.given else None)
+
+    def _open_engine(self, known: str | None) -> Engine:
+        from codequarry.models import open_embedder
+        from codequarry.search import Engine
+
+        settings = self.settings
+        name = self._named or known or settings.model
+        embedder = open_embedder(name, device=settings.model_device, batch_size=settings.model_batch)
+        return Engine(self.quarry.store, embedder)
+
     def close(self) -> None:
         """Frees what was opened."""
         for opened in (self._quarry, self._ledger):
@@ -118,7 +152,7 @@ class Backend:
         """`Engine.search`, of what the caller sees."""
         caller.must("search")
         notes = self._fresh()
-        answer = self.quarry.engine.search(query, access=caller.access, **filters, **options)
+        answer = self.engine.search(query, access=caller.access, **filters, **options)
         answer.notes[:0] = notes
         return answer
 
@@ -128,7 +162,7 @@ class Backend:
         """`Engine.prompt`, of what the caller sees."""
         caller.must("search")
         notes = self._fresh()
-        prompt = self.quarry.engine.prompt(question, budget, format, access=caller.access, **filters, **options)
+        prompt = self.engine.prompt(question, budget, format, access=caller.access, **filters, **options)
         prompt.notes[:0] = notes
         return prompt
 
@@ -163,7 +197,7 @@ class Backend:
     ) -> FileText:
         """`Engine.read`, of what the caller sees; a repository that it does not see is one that is not there."""
         caller.must("read")
-        return self.quarry.engine.read(repo, path, branch, start, end, access=caller.access)
+        return self.engine.read(repo, path, branch, start, end, access=caller.access)
 
     def states(self, caller: Caller) -> list[SourceState]:
         """Everything that is indexed and that the caller sees."""
@@ -186,6 +220,9 @@ class Backend:
     def repositories(self, caller: Caller, repo: str | None = None) -> list[Overview]:
         """Every repository that is indexed or registered and that the caller sees, or the one of that full name."""
         caller.must("read")
+        return self._overviews(caller, repo)
+
+    def _overviews(self, caller: Caller, repo: str | None = None) -> list[Overview]:
         found: dict[str, Overview] = {}
         for state in self.states(caller):
             found.setdefault(state.source.repo, Overview(state.source.repo)).sources.append(state)
@@ -207,7 +244,11 @@ class Backend:
         Raises:
             RepositoryNotFound: there is none that the caller sees.
         """
-        found = self.repositories(caller, repo)
+        caller.must("read")
+        return self._overview(caller, repo)
+
+    def _overview(self, caller: Caller, repo: str) -> Overview:
+        found = self._overviews(caller, repo)
         if not found:
             raise self._no_repository(caller, repo)
         return found[0]
@@ -272,7 +313,7 @@ class Backend:
         base = asked if before is None else replace(before, url=asked.url)
         self.ledger.register(replace(base, **given))
         self._want(Source(asked.repo, ""), asked.url)
-        return self.repository(caller, asked.repo), before is None
+        return self._overview(caller, asked.repo), before is None
 
     def update(self, caller: Caller, repo: str, **changes: Any) -> Overview:
         """Changes what is wanted of a registered repository, and asks for it to be indexed so.
@@ -285,7 +326,7 @@ class Backend:
         self.ledger.update(repo, **changes)
         if self.ledger.repository(repo) != registered:
             self._want(Source(repo, ""))
-        return self.repository(caller, repo)
+        return self._overview(caller, repo)
 
     def remove(self, caller: Caller, repo: str) -> None:
         """Takes a repository off the list, and what is indexed of it out of the index: at once, or by the next worker.
@@ -298,7 +339,7 @@ class Backend:
             self.ledger.remove(repo)
             self._poke(Source(repo, ""))
             return
-        self.repository(caller, repo)
+        self._overview(caller, repo)
         self.quarry.forget(repo)
 
     def want(self, caller: Caller, repo: str, commit: str = "") -> Job:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from commandline import FILES, Command, repository
 
@@ -21,3 +23,51 @@ def indexed(tmp_path_factory):
     done = found("index", found.repo)
     assert done.returncode == 0, done.stderr
     return found
+
+
+@pytest.fixture(scope="session")
+def prepared_index(tmp_path_factory):
+    """An index to copy."""
+    from running import make_index
+
+    return make_index(tmp_path_factory.mktemp("service") / "index")
+
+
+@pytest.fixture
+def start(tmp_path, prepared_index):
+    """Starts a service over its own copy of the index: `start(api_keys=…, rate_limit=…)`."""
+    from contextlib import ExitStack
+
+    from running import Running
+
+    from codequarry.settings import Settings
+
+    with ExitStack() as stack:
+
+        def start(work=None, queue=None, index=True, **given):
+            data = tmp_path / f"data{len(list(tmp_path.iterdir()))}"
+            if index:
+                shutil.copytree(prepared_index, data / "index")
+            settings = Settings(data, **{"rate_limit": 0, **given})
+            return stack.enter_context(Running(settings, work=work, queue=queue))
+
+        yield start
+
+
+@pytest.fixture
+def service(start):
+    """A service without keys."""
+    return start()
+
+
+@pytest.fixture
+def keyed(start):
+    """A service with keys, and the keys by name: of one scope each, `ops` with all, `staff` that searches and reads as staff."""
+    from codequarry.service.security import SCOPES, new_key
+
+    given = {scope: ((scope,), ()) for scope in SCOPES}
+    given |= {"ops": (tuple(SCOPES), ()), "guest": (("search", "read"), ()), "staff": (("search", "read"), ("staff",))}
+    made = {name: new_key(name, scopes, groups) for name, (scopes, groups) in given.items()}
+    running = start(api_keys=tuple(entry for _, entry in made.values()))
+    running.keys = {name: key for name, (key, _) in made.items()}
+    return running
