@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _FOLDED_S = 5  # so long a hint stands for those that follow it, should nobody take it out
 _MOST = 10_000  # hints that are kept while no worker runs; the reconciler finds the rest
 _SILENT_S = 5.0  # how long nothing is sent after Redis did not answer: requests must not wait for it again and again
-_ANSWER_S = 2.0
+_ANSWER_S = 1.0
+_WAIT_S = 3
 
 log = logging.getLogger("codequarry.hints")
 
@@ -35,11 +36,18 @@ class RedisQueue:
 
     def __init__(self, url: str, prefix: str = "codequarry") -> None:
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        def client(answer_s: float) -> Any:
+            # Once more, at once, for a connection that was kept too long; the client's own habit is to wait for seconds.
+            once = Retry(NoBackoff(), 1)
+            return redis.Redis.from_url(
+                url, retry=once, socket_connect_timeout=_ANSWER_S, socket_timeout=answer_s, decode_responses=True
+            )
 
         try:
-            self._redis: Any = redis.Redis.from_url(
-                url, socket_connect_timeout=_ANSWER_S, socket_timeout=_ANSWER_S + 3, decode_responses=True
-            )
+            self._redis, self._waiting = client(_ANSWER_S), client(_WAIT_S + 2)
         except ValueError as error:
             raise SettingsError(
                 f"the address of Redis cannot be read: {error}",
@@ -70,7 +78,7 @@ class RedisQueue:
             ConnectionError: Redis does not answer.
         """
         try:
-            found = self._redis.brpop([self._list], timeout=max(1, min(3, int(limit_s))))
+            found = self._waiting.brpop([self._list], timeout=max(1, min(_WAIT_S, int(limit_s))))
             if found is None:
                 return None
             with contextlib.suppress(ValueError, TypeError):
@@ -107,6 +115,7 @@ class RedisQueue:
     def close(self) -> None:
         """Closes connections."""
         self._redis.close()
+        self._waiting.close()
 
 
 def queue_of(settings: Settings) -> RedisQueue | None:

@@ -90,7 +90,8 @@ def _log(**_: Any) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s", stream=sys.stderr
     )
-    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+    for says_little in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(says_little).setLevel(logging.WARNING)
 
 
 def _die_with_parent(**_: Any) -> None:

@@ -1,0 +1,305 @@
+"""Real Celery worker processes on a real Redis and a real Elasticsearch, and what is left when they are killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from codequarry.compose import servers
+from codequarry.hints import RedisQueue, queue_of
+from codequarry.ingest.jobs import LocalQueue, Runner, describe
+from codequarry.settings import load
+from codequarry.store import open_ledger, open_store
+from codequarry.types import Source
+
+pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
+
+LIMIT_S = 90.0
+
+
+class Redis:
+    """A Redis of one's own, to be killed."""
+
+    def __init__(self, folder):
+        self.folder, self.ports = folder, {"redis": servers.free_port()}
+        self.start()
+
+    def start(self):
+        self.url = servers.up(["redis"], data_dir=self.folder, docker=False, ports=self.ports, tied=True).urls["redis"]
+
+    def kill(self, *, wipe=False):
+        (one,) = servers.status(data_dir=self.folder)
+        os.kill(one.server.pid, signal.SIGKILL)
+        servers.down(data_dir=self.folder)
+        if wipe:
+            for file in (self.folder / "servers" / "redis").rglob("*"):
+                if file.is_file():
+                    file.unlink()
+        self.start()
+
+
+class Forge:
+    """A repository that is pushed to."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments):
+        command = ["git", "-C", self.folder, "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def push(self, files):
+        for name, text in files.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-qm", "a push")
+        return self.git("rev-parse", "HEAD")
+
+
+class Team:
+    """Settings, ledger, queue and supervisors of a team."""
+
+    def __init__(self, folder, elasticsearch, prefix, redis):
+        self.env = {
+            **os.environ,
+            "CODEQUARRY_DATA_DIR": str(folder / "data"),
+            "CODEQUARRY_ELASTICSEARCH_URL": elasticsearch,
+            "CODEQUARRY_ELASTICSEARCH_INDEX_PREFIX": prefix,
+            "CODEQUARRY_REDIS_URL": redis.url,
+            "CODEQUARRY_MODEL": "hash:64",
+            "CODEQUARRY_LOCAL_REPOSITORIES": "true",
+        }
+        self.folder = folder
+        self.settings = load(folder, self.env)
+        self.ledger = open_ledger(self.settings.store, self.settings)
+        self.queue = queue_of(self.settings)
+        self.supervisors = []
+        self.log = (folder / "workers.log").open("wb")
+
+    def start(self, *arguments):
+        command = [sys.executable, "-m", "codequarry.workers", "--concurrency", "2", *arguments]
+        self.supervisors.append(
+            subprocess.Popen(command, env=self.env, cwd=self.folder, stdout=self.log, stderr=self.log)
+        )
+        return self.supervisors[-1]
+
+    def register(self, forge):
+        return self.ledger.register(describe(str(forge.folder), self.settings)).repo
+
+    def push(self, repo, *, hint=True):
+        self.ledger.want(Source(repo, ""), reason="push")
+        if hint:
+            self.queue.poke("sync", Source(repo, ""))
+
+    def until(self, condition):
+        """Returns as soon as the condition holds; looks again whenever half a tenth of a second has passed."""
+        end, never = time.monotonic() + LIMIT_S, threading.Event()
+        while not condition():
+            assert time.monotonic() < end, self.said()
+            never.wait(0.05)
+
+    def said(self):
+        jobs = "\n".join(map(str, self.ledger.jobs()))
+        return f"{jobs}\n{(self.folder / 'workers.log').read_text()[-6000:]}"
+
+    def indexed(self, repo):
+        job = self.ledger.job(Source(repo, "main"))
+        return job.indexed if job else ""
+
+    def quiet(self):
+        return all(job.state == "done" for job in self.ledger.jobs())
+
+    def close(self):
+        for supervisor in self.supervisors:
+            if supervisor.poll() is None:
+                supervisor.terminate()
+        for supervisor in self.supervisors:
+            try:
+                supervisor.wait(30)
+            finally:
+                supervisor.kill()
+        self.ledger.close()
+        self.queue.close()
+        self.log.close()
+
+
+def children(pid):
+    """The processes below one, by their ids."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        found.setdefault(int(fields[1]), []).append(int(folder.name))
+    below, queue = [], [pid]
+    while queue:
+        mine = found.get(queue.pop(), [])
+        below += mine
+        queue += mine
+    return below
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    redis = Redis(tmp_path_factory.mktemp("redis"))
+    yield redis
+    servers.down(data_dir=redis.folder)
+
+
+@pytest.fixture
+def team(tmp_path, elasticsearch_url, elasticsearch_prefix, redis):
+    team = Team(tmp_path, elasticsearch_url, elasticsearch_prefix, redis)
+    yield team
+    team.close()
+
+
+def test_a_push_is_indexed_by_a_worker_with_a_hint_and_without_one(team, tmp_path):
+    forge = Forge(tmp_path / "forge")
+    head = forge.push({"a.py": "def alpha(): pass\n"})
+    repo = team.register(forge)
+    supervisor = team.start()
+    team.push(repo)
+    team.until(lambda: team.indexed(repo) == head)
+    head = forge.push({"a.py": "def beta(): pass\n"})
+    team.push(repo, hint=False)
+    team.until(lambda: team.indexed(repo) == head)
+    team.until(team.quiet)
+    supervisor.terminate()
+    assert supervisor.wait(30) == 0
+    store = open_store(team.settings.store, settings=team.settings)
+    assert store.read_file(Source(repo, "main"), "a.py").text == "def beta(): pass\n"
+    store.close()
+
+
+def test_a_burst_of_pushes_is_few_runs_and_the_last_commit_is_indexed(team, tmp_path):
+    forges = [Forge(tmp_path / f"forge{number}") for number in range(4)]
+    for forge in forges:
+        forge.push({"a.py": "def first(): pass\n"})
+    repos = [team.register(forge) for forge in forges]
+    team.start()
+    heads = {}
+    pushes = 40
+    for number in range(pushes):
+        for repo, forge in zip(repos, forges, strict=True):
+            if number % 10 == 0:
+                heads[repo] = forge.push({"a.py": f"def at{number}(): pass\n"})
+            team.push(repo)
+            running = [job for job in team.ledger.jobs(repo) if job.state == "running"]
+            assert len(running) <= 1
+    team.until(lambda: all(team.indexed(repo) == heads[repo] for repo in repos) and team.quiet())
+    for repo in repos:
+        epochs = max(job.epoch for job in team.ledger.jobs(repo))
+        assert epochs < pushes, "wishes that came while one was open made no runs of their own"
+
+
+def test_killed_workers_and_a_wiped_redis_lose_nothing(team, tmp_path, redis):
+    seed = 7
+    chance = random.Random(seed)
+    forges = [Forge(tmp_path / f"forge{number}") for number in range(2)]
+    for number, forge in enumerate(forges):
+        forge.push({f"d{file % 9}/f{file}.py": f"def f{number}_{file}(): return {file}\n" for file in range(400)})
+    repos = [team.register(forge) for forge in forges]
+    ahead = []
+    supervisor = team.start()
+    for step in range(8):
+        for forge in forges:
+            files = {
+                f"d{chance.randrange(9)}/f{chance.randrange(400)}.py": f"def new_{step}(): pass\n" for _ in range(40)
+            }
+            forge.push(files)
+        for repo in repos:
+            team.push(repo, hint=chance.random() < 0.8)
+        threading.Event().wait(chance.uniform(0.2, 2.5))  # a random moment of the work
+        for forge, repo in zip(forges, repos, strict=True):
+            state = team.indexed(repo)
+            ahead += [state] if state and forge.git("cat-file", "-t", state) != "commit" else []
+        if step in (2, 5):
+            redis.kill(wipe=step == 5)
+        victim = chance.choice([supervisor.pid, *children(supervisor.pid)])
+        os.kill(victim, signal.SIGKILL)
+        if victim == supervisor.pid:
+            supervisor.wait()
+            supervisor = team.start()
+    heads = {repo: forge.git("rev-parse", "HEAD") for repo, forge in zip(repos, forges, strict=True)}
+    team.until(lambda: all(team.indexed(repo) == heads[repo] for repo in repos) and team.quiet())
+    assert ahead == []
+
+    clean = tmp_path / "clean"
+    settings = load(tmp_path, {**team.env, "CODEQUARRY_ELASTICSEARCH_URL": "", "CODEQUARRY_STORE": str(clean)})
+    ledger, store = open_ledger(str(clean)), open_store(str(clean), create=True)
+    for forge in forges:
+        ledger.want(Source(ledger.register(describe(str(forge.folder), settings)).repo, ""))
+    runner = Runner(store, ledger, LocalQueue(), settings)
+    while due := ledger.due():
+        runner.run_one(due[0].source)
+    shown = open_store(team.settings.store, settings=team.settings)
+    assert list(shown.dump()) == list(store.dump())
+    for opened in (shown, store, ledger):
+        opened.close()
+
+
+def test_a_cancelled_job_stops_in_its_worker_and_stays_so_when_workers_are_restarted(team, tmp_path):
+    forge = Forge(tmp_path / "forge")
+    forge.push({f"d{file % 9}/f{file}.py": f"def f{file}(): return {file}\n" * 40 for file in range(3000)})
+    repo = team.register(forge)
+    source = Source(repo, "main")
+    supervisor = team.start()
+    team.push(repo)
+    team.until(lambda: (job := team.ledger.job(source)) and job.progress and job.progress.phase == "reading")
+    assert team.ledger.cancel(source).cancel
+    team.until(lambda: team.ledger.job(source).state == "cancelled")
+    assert team.indexed(repo) == ""
+    supervisor.terminate()
+    supervisor.wait(30)
+    other = Forge(tmp_path / "other")
+    head = other.push({"a.py": "def other(): pass\n"})
+    team.start()
+    later = team.register(other)
+    team.push(later)
+    team.until(lambda: team.indexed(later) == head)
+    assert team.ledger.job(source).state == "cancelled"
+
+
+def test_hints_fold_until_they_are_taken(redis, elasticsearch_prefix):
+    queue = RedisQueue(redis.url, elasticsearch_prefix)
+    main = Source("git.example/api", "main")
+    for _ in range(100):
+        queue.poke("sync", main)
+    assert queue.take(1) == ("sync", main)
+    assert queue.take(1) is None
+    queue.poke("embed", main)
+    assert queue.take(1) == ("embed", main)
+    queue.close()
+
+
+def test_a_redis_that_does_not_answer_is_asked_once_and_not_for_every_hint():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        dead = RedisQueue(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        for number in range(1000):
+            dead.poke("sync", Source("git.example/api", str(number)))
+        with pytest.raises(ConnectionError):
+            dead.check()
+        dead.close()
+        silent.setblocking(False)
+        asked = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                asked += 1
+    assert asked <= 4, "twice for the hints, twice for the check"
