@@ -405,7 +405,7 @@ class Repository:
 
     repo: str  # identity: host and full path
     url: str  # what git is given; never holds credentials
-    branches: tuple[str, ...] = ()  # names or globs (text.glob_regex); (): the default branch, whatever it is called
+    branches: tuple[str, ...] = ()  # names or globs; HEAD, or none: the default branch, whatever it is called
     include_generated: bool = False
     access: tuple[str, ...] = ()  # groups that may see it; empty: everyone
     state: str = "active"
@@ -413,7 +413,9 @@ class Repository:
     provider_id: str = ""  # the provider's own id, which outlives a rename
     head: str = ""  # the default branch, as the forge called it last
     note: str = ""  # why the state is what it is, for people
-    told: str = ""  # what a webhook said of it and the forge has not confirmed: "deleted AT", "private AT", "renamed URL"
+    told: str = (
+        ""  # what a webhook said of it and the forge has not confirmed: "deleted AT", "private AT", "renamed NAME URL"
+    )
     credential: str = ""  # a reference (the name of a credential), never a secret
     added_at: float = 0.0  # Unix seconds, as all times below; 0.0: not yet
     polled_at: float = 0.0  # its branches were last compared with the forge's

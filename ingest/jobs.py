@@ -153,6 +153,7 @@ class Runner:
         lease = self.ledger.take(source, owner.me(), self._lease_s)
         if lease is None:
             return False
+        log.info("%s: run %d begins (%s)", source, lease.epoch, lease.job.reason or "no reason given")
         limits = {"lease_s": self._lease_s, "beat_s": self._beat_s, "limit_s": float(self.settings.job_limit_s)}
         with Run(lease, ending=self.ending, on_hang=self._on_hang, **limits) as run:
             try:
@@ -163,6 +164,10 @@ class Runner:
                 lease.hand_over("embed")
             except Exception as error:
                 self._failed(lease, error)
+        done = self.ledger.job(source)
+        log.info(
+            "%s: run %d ended: %s", source, lease.epoch, f"{done.state} {done.error}".rstrip() if done else "removed"
+        )
         for waiting in self.ledger.jobs(source.repo, ["waiting"]):
             if waiting.next_try_at <= time.time():
                 self.queue.poke(waiting.queue, waiting.source)

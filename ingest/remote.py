@@ -67,9 +67,9 @@ def look(url: str, profile: Profile, credential: Credential | None = None) -> He
 
 
 def is_wanted(branch: str, wanted: Sequence[str], default: str) -> bool:
-    """Whether a branch is one of those that are wanted: names or globs, none at all for the default branch."""
-    if not wanted:
-        return branch == default
+    """Whether a branch is one of those that are wanted: names or globs; HEAD, or none at all, for the default branch."""
+    if branch == default and (not wanted or "HEAD" in wanted):
+        return True
     # From the beginning of the name: "release-*" is not to match "me/release-old".
     globs = [glob_regex(f"/{glob}") for glob in wanted if re.search(r"[*?\[{]", glob)]
     return branch in wanted or any(re.fullmatch(glob, branch) for glob in globs)

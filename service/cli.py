@@ -36,6 +36,8 @@ COMMANDS = (
     Command("compact", "remove what nothing shows any more, and merge what was written in pieces", "compact"),
     Command("doctor", "check every part and say what to do", "doctor"),
     Command("serve", "answer REST, MCP and webhooks, and keep repositories indexed", "serve"),
+    Command("worker", "run the workers of a team on this machine", "worker"),
+    Command("jobs", "show what is indexed in the background, cancel or retry it", "jobs"),
     Command("keys", "make a key for callers of the service", "keys"),
     Command("mcp", "serve the index as tools for a language model, over stdio", "mcp"),
     Command("dev", "start or stop Elasticsearch and Redis on this machine, to try team mode", "dev"),

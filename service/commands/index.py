@@ -25,7 +25,8 @@ stopped. `codequarry status --skipped` lists the files that were left out, with 
 EXAMPLES = """  codequarry index .
   codequarry index ~/src/api ~/src/web
   codequarry index https://github.com/acme/api.git --branch main --branch release-2
-  codequarry index /srv/export --name local/export --quiet"""
+  codequarry index /srv/export --name local/export --quiet
+  codequarry index https://github.com/acme/api.git --queue"""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -40,6 +41,11 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--include-generated", action="store_true", help="also files that .gitattributes marks as generated or vendored"
     )
+    parser.add_argument(
+        "--queue",
+        action="store_true",
+        help="keep it indexed in the background, by workers or codequarry serve: addresses only; codequarry jobs shows how far",
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
     add_json(parser, "print one JSON object: reports, errors")
 
@@ -48,6 +54,8 @@ def run(args: Namespace, terminal: Terminal) -> int:
     """Indexes each; what cannot be indexed does not stop the others. The first error's exit status, else 0."""
     if args.name and len(args.specs) > 1:
         raise BadInput("--name names one repository, and there are several", hint="index them one by one")
+    if args.queue:
+        return _enqueue(args, terminal)
     meter = None if args.quiet else Meter(terminal)
     reports: list[Report] = []
     failed: list[tuple[str, CodequarryError]] = []
@@ -83,6 +91,47 @@ def run(args: Namespace, terminal: Terminal) -> int:
                 + (f"\n  {printable(trouble.hint)}" if trouble.hint else "")
             )
     return failed[0][1].exit if failed else 0
+
+
+def _enqueue(args: Namespace, terminal: Terminal) -> int:
+    """Registers each address and asks for it to be indexed; what was registered before keeps what else is known of it."""
+    from dataclasses import replace
+
+    from codequarry.hints import queue_of
+    from codequarry.ingest.jobs import describe
+    from codequarry.settings import load
+    from codequarry.store import open_ledger
+    from codequarry.types import Source
+
+    settings = load()
+    found = [
+        describe(spec, settings, name=args.name, branches=args.branch, generated=args.include_generated)
+        for spec in args.specs
+    ]
+    ledger, queue = open_ledger(args.store or settings.store, settings), queue_of(settings)
+    jobs = []
+    for repository in found:
+        if (known := ledger.repository(repository.repo)) is not None:
+            branches = _together(known.branches, repository.branches)
+            generated = known.include_generated or repository.include_generated
+            repository = replace(known, url=repository.url, branches=branches, include_generated=generated)
+        ledger.register(repository)
+        jobs.append(ledger.want(Source(repository.repo, ""), reason="request"))
+        if queue is not None:
+            queue.poke("sync", jobs[-1].source)
+        if not args.json and not args.quiet:
+            terminal.lines([f"{terminal.name(repository.repo)}  is queued; codequarry jobs shows how far it is"])
+    if args.json:
+        terminal.json({"jobs": [flat(job) for job in jobs]})
+    ledger.close()
+    return 0
+
+
+def _together(known: tuple[str, ...], named: tuple[str, ...]) -> tuple[str, ...]:
+    """The branches of both; none at all means the default one, which is not to be lost when others come."""
+    if known == named:
+        return known
+    return tuple(dict.fromkeys([*(known or ("HEAD",)), *(named or ("HEAD",))]))
 
 
 def _index(quarry: CodeSearch, spec: str, args: Namespace, meter: Meter | None) -> list[Report]:

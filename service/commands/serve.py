@@ -101,9 +101,12 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _queue(settings: Settings) -> Queue:
     """What tells workers that there is work: those of a team through Redis, else the thread of this process."""
+    from codequarry.hints import queue_of
     from codequarry.ingest.jobs import LocalQueue
 
-    return LocalQueue()
+    # Workers share the ledger, so they need it in Elasticsearch; an index in a folder has one writer, this process.
+    shared = queue_of(settings) if settings.store.startswith(("http://", "https://")) else None
+    return shared or LocalQueue()
 
 
 def _log_to_stderr(*, quiet: bool) -> None:
