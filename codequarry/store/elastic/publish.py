@@ -296,7 +296,9 @@ class ElasticPublication:
                 for chunk_id in documents.chunk_ids(version.source)
             ]
             if self._touch(chunks):
-                raise StoreError("chunks of a version are missing", hint="codequarry repositories remove, then codequarry index", retryable=False)
+                raise StoreError(
+                    "chunks of a version are missing", hint="codequarry repositories remove, then codequarry index"
+                )
 
             def name(number: int, seen: Document | None, places: Sequence[At] = places) -> Write | None:
                 if seen is None or not seen.source["done"]:
