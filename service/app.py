@@ -28,6 +28,8 @@ from codequarry.service.routes import Parts, health, jobs, repositories, search
 from codequarry.service.security import is_loopback, read_keys
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from codequarry.ports import Queue
     from codequarry.settings import Settings
 
@@ -92,9 +94,15 @@ def create_app(
     app.router.routes.append(mcp_route)
     _errors(app, metrics)
     _describe(app)
-    app.add_middleware(Gate, settings=settings, keys=keys, metrics=metrics, only_local=is_loopback(settings.host))
+    _put_behind(app, lambda inner: Gate(inner, settings, keys, metrics, only_local=is_loopback(settings.host)))
     app.state.parts = parts
     return app
+
+
+def _put_behind(app: FastAPI, gate: Callable[[ASGIApp], ASGIApp]) -> None:
+    """Puts the layer around everything, the answer to errors nobody thought of included: other layers stand inside that."""
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: gate(build())  # type: ignore[method-assign]
 
 
 async def _warm(parts: Parts) -> None:

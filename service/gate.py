@@ -1,7 +1,7 @@
 """What every request passes before any work is done for it: its id, its key, how often and how much it may ask.
 
-One ASGI layer around the application. It is fail-closed: a path that is not listed as open needs a key where keys are configured,
-whatever the routes say; which scope it needs is said by each route.
+One ASGI layer around all of the application. It is fail-closed: a path that is not listed as open needs a key where keys are
+configured, whatever the routes say; which scope it needs is said by each route.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ class Gate:
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
-        status = 500
+        status, has_begun = 500, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, has_begun = message["status"], True
                 message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", request_id.encode())]}
             await send(message)
 
@@ -100,6 +100,10 @@ class Gate:
         except CodequarryError as error:
             self.metrics.refused.add(error.code)
             await respond(error, request_id)(scope, receive, answer)
+        except Exception:
+            if not has_begun:
+                raise
+            # It was answered for and logged inside; raised once more it would stand in the log once more.
         finally:
             self._count(scope, status, time.perf_counter() - began)
 

@@ -48,8 +48,8 @@ class Pool:
         running.add_done_callback(lambda _: _told(loop, self._done))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(running), self.timeout_s)
-        except TimeoutError as late:
-            if _has_raised(running, late):
+        except TimeoutError:
+            if _has_failed(running):
                 raise
             raise TimedOut(
                 f"there was no answer within {self.timeout_s:g} s",
@@ -69,6 +69,6 @@ def _told(loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(tell)
 
 
-def _has_raised(running: Future[Result], error: BaseException) -> bool:
-    """Whether the error is the work's own."""
-    return running.done() and not running.cancelled() and running.exception() is error
+def _has_failed(running: Future[Result]) -> bool:
+    """Whether the work ended by itself: the error is its own then."""
+    return running.done() and not running.cancelled() and running.exception() is not None
