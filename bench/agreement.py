@@ -22,7 +22,9 @@ def main() -> None:
     for question, overlap in sorted(overlaps.items(), key=lambda item: item[1])[:10]:
         if overlap < 1:
             print(f"{overlap:.2f}  {question[0]}: {question[1][:80]!r}")
-    print(f"questions {len(one)}  overlap@10 {sum(overlaps.values()) / len(one):.4f}  same first {same_first / len(one):.4f}")
+    print(
+        f"questions {len(one)}  overlap@10 {sum(overlaps.values()) / len(one):.4f}  same first {same_first / len(one):.4f}"
+    )
 
 
 def _overlap(one: list[str], other: list[str]) -> float:
