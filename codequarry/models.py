@@ -578,7 +578,7 @@ def _load_transformer(model: str, *, backend: str, **options: Any) -> Any:
     except ImportError as error:
         raise ModelError(
             f"the embedding model {model!r} needs sentence-transformers: {error}",
-            hint='pip install "codequarry[transformers]", or use the model "static"',
+            hint='pip install "codequarry[transformers]", or use the model "code"',
         ) from error
     try:
         with _quiet():

@@ -377,3 +377,4 @@ def test_without_sentence_transformers_the_error_says_how_to_install_it(name, mo
     with pytest.raises(ModelError, match="sentence-transformers") as caught:
         open_embedder(name)
     assert 'pip install "codequarry[transformers]"' in caught.value.hint
+    assert 'the model "code"' in caught.value.hint
