@@ -4,9 +4,9 @@
     bench/speed.py ROOT [ROOT…] [--elasticsearch] [--semble PYTHON --semble-model FOLDER] [--copies N] [--json OUT]
 
 `--semble` names the interpreter of an environment in which semble is installed, `--semble-model` a folder in the format of
-model2vec (`training/distil.py --export FOLDER` writes the shipped model so). `--copies 10` indexes ten copies of the first
-root, a third of the long identifiers changed in each, and compares throughput and answers with one copy.
-Times on a busy machine are noisy: the ratios are what to read.
+model2vec: `training/code/export.py` writes the shipped model so, `training/distil.py --export FOLDER` the distilled one.
+`--copies 10` indexes ten copies of the first root, a third of the long identifiers changed in each, and compares throughput
+and answers with one copy. Times on a busy machine are noisy: the ratios are what to read.
 """
 
 from __future__ import annotations

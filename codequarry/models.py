@@ -1,18 +1,18 @@
 """Embedders: text to vectors, behind the one port `codequarry.ports.Embedder`.
 
-    static              the model that ships with the package: NumPy for documents, plain Python for one question
-    code, code:FOLDER   the code model that ships with the package, or one of its layout (`codequarry.term_embedder`)
+    code                the model that ships with the package: NumPy for documents, plain Python for one question
+    code:FOLDER         another of its layout (`codequarry.term_embedder`)
     static:FOLDER       a folder that model2vec or sentence-transformers' StaticEmbedding saved, or one in our own layout
     transformers:NAME   any model that sentence-transformers loads, by hub name or folder; needs codequarry[transformers]
     hash, hash:DIM      feature hashing, for tests
 
 A name without a prefix is a folder of a static model if it is one, and a sentence-transformers name otherwise.
 
-Vectors are signed bytes: the unit vector times 127, rounded half to even. For `static` and `hash` they are exact: all sums
-are sums of integers small enough to be exact in the floating-point type they are made in, so neither the batch, nor the BLAS
-library, nor its threads, nor the way (NumPy or plain Python) can change a byte. That is what lets an index updated in steps
-equal one built at once. A transformer's vectors may differ by one step of 127 with the batch they were made in; they are
-cached by content, so within an index a content has one vector.
+Vectors are signed bytes: the unit vector times 127, rounded half to even. For `code`, `static` and `hash` they are exact:
+all sums are sums of integers small enough to be exact in the floating-point type they are made in, so neither the batch, nor
+the BLAS library, nor its threads, nor the way (NumPy or plain Python) can change a byte. That is what lets an index updated in
+steps equal one built at once. A transformer's vectors may differ by one step of 127 with the batch they were made in; they
+are cached by content, so within an index a content has one vector.
 
 The module is long because each kind of model is one class with what it reads, and the three share only the last section.
 
@@ -45,8 +45,7 @@ Value = TypeVar("Value")
 
 __all__ = ["HashEmbedder", "StaticEmbedder", "TransformerEmbedder", "open_embedder", "quantise"]
 
-_SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "static")
-_SHIPPED_CODE = os.path.join(os.path.dirname(_SHIPPED), "code")
+_SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "code")
 _RECIPE = 1  # of the way from text to pieces to sums; raise it when equal weights begin to give other vectors
 _MEMO = 200_000  # identifiers remembered at once, about 30 MB: more than most repositories have
 _BATCH = 64  # texts to one matrix product: 32 to 64 are fastest, with more the matrix gets sparser
@@ -70,8 +69,9 @@ def open_embedder(
 ) -> Embedder:
     """The embedder of that name. Options that a kind of model has no use for are ignored.
 
-    `truncate_dim` keeps the first dimensions of a static model or a transformer (sound where the model was made for it, and
-    for the shipped model, whose dimensions stand in the order of their variance); the others are `TransformerEmbedder`'s.
+    `truncate_dim` keeps the first dimensions of a table or a transformer: sound where the model was made for it, or where its
+    dimensions stand in the order of their variance, as in what model2vec distils; what the shipped model loses by it is
+    measured in training/code/README.md. The other options are `TransformerEmbedder`'s.
 
     Raises:
         BadInput: the name or an option cannot be used.
@@ -81,22 +81,21 @@ def open_embedder(
     64
     """
     kind, _, rest = name.partition(":")
-    if name == "static":
-        return StaticEmbedder(truncate_dim=truncate_dim)
     if kind == "code" and (rest or name == "code"):
         from codequarry.term_embedder import TermEmbedder
 
-        return TermEmbedder(rest or _SHIPPED_CODE, name=name, truncate_dim=truncate_dim)
+        return TermEmbedder(rest or _SHIPPED, name=name, truncate_dim=truncate_dim)
     if name == "hash":
         return HashEmbedder()
     if kind == "hash" and rest.isdecimal() and rest.isascii():
         return HashEmbedder(int(rest))
     if kind == "hash":
         raise BadInput(f"not a number of dimensions: {name!r}", hint='write "hash" or, for 64 dimensions, "hash:64"')
-    model = rest if kind in ("static", "transformers") else name
+    model = rest if kind in ("code", "static", "transformers") else name
     if not model.strip():
         raise BadInput(
-            f"not an embedding model: {name!r}", hint='write "static" or a name that sentence-transformers knows'
+            f"not an embedding model: {name!r}",
+            hint='write "code", "static:FOLDER" or a name that sentence-transformers knows',
         )
     if kind == "static" or (kind != "transformers" and _static_files(model)):
         return StaticEmbedder(model, name=name, truncate_dim=truncate_dim)
@@ -118,16 +117,16 @@ def open_embedder(
 
 
 def is_light(name: str) -> bool:
-    """Whether the model of that name works without torch: those that ship with codequarry, and static ones in a folder."""
+    """Whether the model of that name works without torch: those of terms, static ones in a folder, hashing."""
     kind = name.partition(":")[0]
-    return kind in ("static", "hash") or (kind != "transformers" and _static_files(name) is not None)
+    return kind in ("code", "static", "hash") or (kind != "transformers" and _static_files(name) is not None)
 
 
 class StaticEmbedder:
     """A table of word-piece vectors; a text's vector is the direction of the sum of its pieces' vectors.
 
     Texts are split into words and parts as the search splits them (`codequarry.text`), each part into word pieces
-    (WordPiece: longest first). The table is integers (`quantise`). `folder` is None for the shipped model.
+    (WordPiece: longest first). The table is integers (`quantise`).
 
     Reading one question touches only the rows of its pieces and finds them by binary search, so that it costs a
     millisecond or two from a cold start; `embed` loads NumPy and the whole vocabulary once. Both may be called from threads.
@@ -138,20 +137,19 @@ class StaticEmbedder:
 
     cached = False
 
-    def __init__(self, folder: str | None = None, *, name: str = "static", truncate_dim: int | None = None) -> None:
-        self.name = name
-        path = _SHIPPED if folder is None else folder
-        files = _static_files(path)
+    def __init__(self, folder: str, *, name: str = "", truncate_dim: int | None = None) -> None:
+        self.name = name = name or f"static:{folder}"
+        files = _static_files(folder)
         if files is None:
             raise ModelError(
-                f"no static model in {path}",
+                f"no static model in {folder}",
                 hint="a folder saved by model2vec or StaticEmbedding has model.safetensors and tokenizer.json",
             )
         try:
-            table = _read_own(path) if files == _OWN_FILES else _read_saved(*files)
+            table = _read_own(folder) if files == _OWN_FILES else _read_saved(*files)
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise ModelError(
-                f"the static model in {path} cannot be read: {error}", hint="save or install it again"
+                f"the static model in {folder} cannot be read: {error}", hint="save or install it again"
             ) from error
         self._table = table
         self._stride = table.dim
@@ -580,7 +578,7 @@ def _load_transformer(model: str, *, backend: str, **options: Any) -> Any:
     except ImportError as error:
         raise ModelError(
             f"the embedding model {model!r} needs sentence-transformers: {error}",
-            hint='pip install "codequarry[transformers]", or use the model "static"',
+            hint='pip install "codequarry[transformers]", or use the model "code"',
         ) from error
     try:
         with _quiet():

@@ -44,7 +44,7 @@ class Embedder(Protocol):
     Equal texts have equal vectors whatever the batch; a text without a known token has a zero vector.
     """
 
-    name: str  # as written in the settings: "static", "hash:64", "transformers:NAME"
+    name: str  # as written in the settings: "code", "hash:64", "transformers:NAME"
     dim: int
     fingerprint: str  # short hex; equal fingerprints give equal vectors
     cached: bool  # whether a vector costs more to make than to look up

@@ -76,9 +76,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "model",
         "text",
-        "static",
+        "code",
         "name",
-        "The embedding model: static, transformers:NAME, or a folder. An index has one model; changing it means indexing again.",
+        "The embedding model: code, static:FOLDER or transformers:NAME. An index has one model; changing it means indexing again.",
     ),
     Setting(
         "model_device",
@@ -229,7 +229,7 @@ class Settings:
     elasticsearch_url: str = ""
     elasticsearch_index_prefix: str = "codequarry"
     elasticsearch_api_key: str = ""
-    model: str = "static"
+    model: str = "code"
     model_device: str = "auto"
     model_batch: int = 64
     workers: int = 0
@@ -317,7 +317,7 @@ def _read(file: Path) -> dict[str, object]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{file} is not TOML: {error}", name=FILE, hint='one setting a line, like: model = "static"'
+            f"{file} is not TOML: {error}", name=FILE, hint='one setting a line, like: model = "code"'
         ) from error
     known = [row.name for row in SETTINGS]
     for name in written:

@@ -1,4 +1,4 @@
-"""Text to words to terms: the same code when indexing and when asking, for both stores and the static model.
+"""Text to words to terms: the same code when indexing and when asking, for both stores and the model that ships.
 
 A *word* is a run of ASCII letters, digits and underscores or of bytes from 128 up, case kept. A word has *parts*
 (`parseHTTPHeader` -> parse, http, header). Its *terms* are what BM25 counts: the whole word in lower case and without

@@ -176,7 +176,7 @@ def build(command: Command) -> tuple[ArgumentParser, Any]:
     everywhere.add_argument(
         "--store", metavar="LOCATION", help="the index: a folder, or the http(s) address of Elasticsearch"
     )
-    everywhere.add_argument("--model", metavar="NAME", help="the embedding model of a new index (static)")
+    everywhere.add_argument("--model", metavar="NAME", help="the embedding model of a new index (code)")
     everywhere.add_argument(
         "--color",
         choices=("auto", "always", "never"),

@@ -37,7 +37,7 @@ file, or the working directory. `codequarry doctor` says which file was read.
 
 ```toml
 # {FILE}
-model = "static"
+model = "code"
 max_file_bytes = "2MB"
 include_generated = true
 ```

@@ -22,7 +22,8 @@ def test_the_wheel_has_one_top_level_name(tmp_path):
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"codequarry"}
     for part in ("ingest/chunks.py", "search/rank.py", "service/cli.py", "compose/servers.py", "store/elastic.py"):
         assert f"codequarry/{part}" in names or any(name.startswith(f"codequarry/{part[:-3]}/") for name in names), part
-    assert any(name.startswith("codequarry/data/static/") for name in names), "the model is not in the wheel"
+    models = {name.split("/")[2] for name in names if name.startswith("codequarry/data/")}
+    assert models == {"code"}, "the wheel has one model, the shipped one"
 
 
 def test_importing_codequarry_imports_nothing_beyond_the_standard_library():

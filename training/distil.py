@@ -1,4 +1,4 @@
-"""Makes the static model that ships with the package from a sentence-transformers model, and says what was lost on the way.
+"""Makes a static model of a sentence-transformers model, to compare the shipped one with, and says what was lost on the way.
 
     HF_HUB_OFFLINE=1 python training/distil.py [--source FOLDER] [--export FOLDER]
 
@@ -24,8 +24,7 @@ import numpy as np
 
 from codequarry import models, text
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-SHIPPED = REPOSITORY / "codequarry" / "data" / "static"
+DISTILLED = Path(__file__).resolve().parent / "distilled"
 DIM = 256
 SIF = 1e-4  # model2vec's recommended coefficient
 
@@ -39,9 +38,7 @@ def main() -> None:
         "--saved", type=Path, help="a folder that model2vec saved earlier: write that one, distil nothing"
     )
     parser.add_argument("--export", type=Path, help="also save it as model2vec and sentence-transformers load it")
-    parser.add_argument(
-        "--out", type=Path, default=SHIPPED, help="where the shipped layout goes (default: %(default)s)"
-    )
+    parser.add_argument("--out", type=Path, default=DISTILLED, help="where our own layout goes (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         saved = arguments.saved or arguments.export or Path(scratch)
@@ -90,12 +87,12 @@ def reachable(token: str) -> bool:
 
 
 def write(out: Path, matrix: np.ndarray, tokens: list[str]) -> None:
-    """Writes the shipped layout: rows.i8, weights.u8, tokens.txt, model.json."""
+    """Writes our own layout: rows.i8, weights.u8, tokens.txt, model.json."""
     rows, weights = models.quantise(matrix)
     parts = rows.tobytes(), weights.tobytes(), "\n".join(tokens).encode()
     about = {
         "format": 1,
-        "name": "static",
+        "name": "distilled",
         "dim": DIM,
         "tokens": len(tokens),
         "source": "sentence-transformers/all-MiniLM-L6-v2",

@@ -1,4 +1,4 @@
-"""The shipped model, folders that other libraries save, names, and what a question costs."""
+"""The shipped model, the distilled one, folders that other libraries save, names, and what a question costs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codequarry import models
+from codequarry import models, term_embedder
 from codequarry.errors import BadInput, ModelError
 from codequarry.models import HashEmbedder, StaticEmbedder, open_embedder, quantise
+from codequarry.settings import Settings
 
-SHIPPED = Path(models.__file__).parent / "data" / "static"
+SHIPPED = Path(models.__file__).parent / "data" / "code"
+DISTILLED = Path(__file__).parents[2] / "training" / "distilled"
+STATIC = f"static:{DISTILLED}"
+KINDS = ["code", "static"]
 
 
 @pytest.fixture(scope="module")
 def static():
-    return open_embedder("static")
+    return open_embedder(STATIC)
+
+
+@pytest.fixture(scope="module")
+def code():
+    return open_embedder("code")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def either(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -45,40 +59,63 @@ def cosine(one, two):
     return float(vector(one) @ vector(two)) / 127**2
 
 
-# ------------------------------------------------------------------------------------------------------ the shipped model
+# ------------------------------------------------------------------------------------- the shipped model and the distilled
 
 
-def test_the_shipped_model_is_small_and_says_where_it_comes_from(static):
+def test_the_shipped_model_is_small_and_says_where_it_comes_from(code):
     about = json.loads((SHIPPED / "model.json").read_text(encoding="utf-8"))
-    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 8_000_000
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 11_000_000
+    assert (about["dim"], about["terms"], about["licence"]) == (256, 40_000, "Apache-2.0")
+    assert "training/code/README.md" in about["method"]
+    assert (code.name, code.dim, code.cached) == ("code", 256, False)
+
+
+def test_the_default_model_is_the_shipped_one(code):
+    default = open_embedder(Settings(data_dir=Path("x")).model)
+    assert (default.name, default.fingerprint) == (code.name, code.fingerprint)
+
+
+def test_the_distilled_model_says_where_it_comes_from(static):
+    about = json.loads((DISTILLED / "model.json").read_text(encoding="utf-8"))
     assert (about["dim"], about["source"], about["licence"]) == (
         256,
         "sentence-transformers/all-MiniLM-L6-v2",
         "Apache-2.0",
     )
-    assert (static.name, static.dim, static.cached) == ("static", 256, False)
+    assert (static.name, static.dim, static.cached) == (STATIC, 256, False)
 
 
-def test_the_shipped_files_are_those_that_the_fingerprint_was_made_of(static):
-    about = json.loads((SHIPPED / "model.json").read_text(encoding="utf-8"))
-    parts = [(SHIPPED / name).read_bytes() for name in ("rows.i8", "weights.u8", "tokens.txt")]
-    assert models._digest(*parts) == about["content"]
-    assert static.fingerprint.startswith(about["content"])
+@pytest.mark.parametrize(("folder", "name"), [(SHIPPED, "code"), (DISTILLED, STATIC)], ids=KINDS)
+def test_a_model_s_files_are_those_that_its_fingerprint_was_made_of(folder, name):
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    lines = "terms.txt" if folder == SHIPPED else "tokens.txt"
+    assert (
+        models._digest(*[(folder / file).read_bytes() for file in ("rows.i8", "weights.u8", lines)]) == about["content"]
+    )
+    assert open_embedder(name).fingerprint.startswith(about["content"])
 
 
-def test_the_shipped_tokens_are_sorted_and_each_is_found():
-    tokens = (SHIPPED / "tokens.txt").read_bytes().split(b"\n")
-    assert tokens == sorted(set(tokens))
-    table = models._read_own(str(SHIPPED))
-    some = [*range(0, len(tokens), 97), len(tokens) - 1]
-    assert [table.find(tokens[row].decode()) for row in some] == some
-    assert [table.find(word) for word in ("", "!", "zzzzzz", "\U0010ffff", "retr")] == [-1] * 5
+@pytest.mark.parametrize(
+    ("file", "find"),
+    [
+        (SHIPPED / "terms.txt", lambda: open_embedder("code").find),
+        (DISTILLED / "tokens.txt", lambda: models._read_own(str(DISTILLED)).find),
+    ],
+    ids=KINDS,
+)
+def test_what_a_model_knows_is_sorted_and_each_is_found(file, find):
+    known = file.read_bytes().split(b"\n")
+    assert known == sorted(set(known))
+    some = [*range(0, len(known), 97), len(known) - 1]
+    assert [find()(known[row].decode()) for row in some] == some
+    assert [find()(word) for word in ("", "!", "zzzzzz", "\U0010ffff", "retrx")] == [-1] * 5
 
 
-def test_vectors_of_the_shipped_model_stay_what_they_are(static):
+def test_vectors_of_both_models_stay_what_they_are(code, static):
     """When this fails, indexes in use would mix two kinds of vectors: raise `_RECIPE`, then write the new digest here."""
     texts = ["func (c *Client) Do(req *Request)", "naïve_café 数据库 42", "def parseHTTPHeader2(x): return x"]
     assert (models._RECIPE, blake2b(static.embed(texts), digest_size=8).hexdigest()) == (1, "bfdc1399741f2c38")
+    assert (term_embedder._RECIPE, blake2b(code.embed(texts), digest_size=8).hexdigest()) == (1, "acfda2c9eb283e61")
 
 
 @pytest.mark.parametrize("text", ["parse_http_header", "ParseHTTPHeader", "PARSE.HTTP->header", "parseHttp\nHeader"])
@@ -92,57 +129,58 @@ def test_accents_do_not_matter_and_ideographs_are_words(static):
     assert static.embed_question("日本") == static.embed_question("本 日")
 
 
-def test_a_question_finds_the_code_that_does_it(static):
+def test_a_question_finds_the_code_that_does_it(either):
     code = [
         "def retry(call, attempts, backoff): sleep(backoff) and try again",
         "class LoginForm: username and password fields, session cookie",
         "func (db *DB) Migrate() error { // apply schema migrations to the database tables",
         "export function renderButton(props) { return <button style={css}>click</button> }",
     ]
-    documents = vector(static.embed(code)).reshape(4, -1)
+    documents = vector(either.embed(code)).reshape(4, -1)
     for number, question in enumerate(
         ["how often are failed calls repeated", "user authentication", "change SQL table layout", "draw a UI widget"]
     ):
-        assert np.argmax(documents @ vector(static.embed_question(question))) == number, question
+        assert np.argmax(documents @ vector(either.embed_question(question))) == number, question
 
 
-def test_plain_python_and_numpy_give_the_same_bytes(static, library_chunks):
-    assert b"".join(map(static.embed_question, library_chunks[::12])) == static.embed(library_chunks[::12])
+def test_plain_python_and_numpy_give_the_same_bytes(either, library_chunks):
+    assert b"".join(map(either.embed_question, library_chunks[::12])) == either.embed(library_chunks[::12])
 
 
-def test_long_texts_leave_float32_and_int64_without_a_change(static, library_chunks, monkeypatch):
-    expected = static.embed(library_chunks)
-    monkeypatch.setattr(models, "_EXACT32", 0)
-    assert static.embed(library_chunks) == expected
-    monkeypatch.setattr(models, "_SQUARES64", 0)
-    assert static.embed(library_chunks[:100]) == expected[: 100 * 256]
+def test_long_texts_leave_float32_and_int64_without_a_change(either, library_chunks, monkeypatch):
+    module = sys.modules[type(either).__module__]
+    expected = either.embed(library_chunks)
+    monkeypatch.setattr(module, "_EXACT32", 0)
+    assert either.embed(library_chunks) == expected
+    monkeypatch.setattr(module, "_SQUARES64", 0)
+    assert either.embed(library_chunks[:100]) == expected[: 100 * 256]
 
 
-def test_a_long_text_has_the_direction_of_its_words(static):
-    assert static.embed(["parse the file " * 100_000]) == static.embed(["parse the file"])
+def test_a_long_text_has_the_direction_of_its_words(either):
+    assert either.embed(["parse the file " * 100_000]) == either.embed(["parse the file"])
 
 
 def test_the_memo_is_emptied_when_it_is_full(library_chunks, monkeypatch):
-    expected = open_embedder("static").embed(library_chunks[:200])
+    expected = open_embedder(STATIC).embed(library_chunks[:200])
     monkeypatch.setattr(models, "_MEMO", 50)
-    embedder = StaticEmbedder()
+    embedder = StaticEmbedder(str(DISTILLED))
     assert b"".join(embedder.embed([chunk]) for chunk in library_chunks[:200]) == expected
     assert len(embedder._of_word) < 600
 
 
-def test_fewer_dimensions_are_the_first_ones(static):
-    small = open_embedder("static", truncate_dim=64)
+def test_fewer_dimensions_are_the_first_ones(either):
+    small = open_embedder(either.name, truncate_dim=64)
     assert (small.dim, len(small.embed_question("file")), len(small.embed(["a file", "b"]))) == (64, 64, 128)
-    assert small.fingerprint != static.fingerprint
+    assert small.fingerprint != either.fingerprint
     assert small.embed(["read a file"]) == small.embed_question("read a file")
-    cut = vector(static.embed_question("read a file"))[:64]
+    cut = vector(either.embed_question("read a file"))[:64]
     assert vector(small.embed_question("read a file")) @ cut / np.linalg.norm(cut) > 126
 
 
 @pytest.mark.parametrize("dim", [0, -1, 257])
-def test_dimensions_that_the_model_does_not_have_are_refused(dim):
+def test_dimensions_that_the_model_does_not_have_are_refused(either, dim):
     with pytest.raises(BadInput, match="256"):
-        open_embedder("static", truncate_dim=dim)
+        open_embedder(either.name, truncate_dim=dim)
 
 
 # ---------------------------------------------------------------------------------------------------------------- start-up
@@ -159,10 +197,13 @@ print([name for name in ("numpy", "torch", "tokenizers", "sentence_transformers"
     ("action", "imported"),
     [
         ("", "[]"),
-        ("open_embedder('static').embed_question('where are retries configured?')", "[]"),
+        ("open_embedder('code').embed_question('where are retries configured?')", "[]"),
+        (f"open_embedder({STATIC!r}).embed_question('where are retries configured?')", "[]"),
         ("open_embedder('hash').embed(['text'])", "[]"),
-        ("open_embedder('static').embed(['text'])", "['numpy']"),
+        ("open_embedder('code').embed(['text'])", "['numpy']"),
+        (f"open_embedder({STATIC!r}).embed(['text'])", "['numpy']"),
     ],
+    ids=["import", "question-code", "question-static", "hash", "documents-code", "documents-static"],
 )
 def test_a_question_imports_no_heavy_module(action, imported):
     command = [sys.executable, "-c", QUESTION.format(action=action)]
@@ -258,7 +299,7 @@ def test_a_damaged_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize("file", ["rows.i8", "weights.u8", "tokens.txt", "model.json"])
 def test_our_own_layout_is_checked_too(tmp_path, file):
     for name in ("rows.i8", "weights.u8", "tokens.txt", "model.json"):
-        content = (SHIPPED / name).read_bytes()
+        content = (DISTILLED / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) // 2] if name == file else content)
     with pytest.raises(ModelError, match="cannot be read"):
         StaticEmbedder(str(tmp_path))
@@ -266,7 +307,7 @@ def test_our_own_layout_is_checked_too(tmp_path, file):
 
 def test_our_own_layout_of_a_later_version_is_refused(tmp_path):
     for name in ("rows.i8", "weights.u8", "tokens.txt", "model.json"):
-        (tmp_path / name).write_bytes((SHIPPED / name).read_bytes().replace(b'"format": 1', b'"format": 2'))
+        (tmp_path / name).write_bytes((DISTILLED / name).read_bytes().replace(b'"format": 1', b'"format": 2'))
     with pytest.raises(ModelError, match="format is 2"):
         StaticEmbedder(str(tmp_path))
 
@@ -298,12 +339,21 @@ def test_a_table_of_zeros_has_zero_vectors():
 
 
 @pytest.mark.parametrize(
-    "name", ["hash:", "hash:x", "hash:-3", "hash:4", "hash:99999", "", " ", "static:", "transformers:"]
+    "name", "hash:|hash:x|hash:-3|hash:4|hash:99999|| |static|static:|code:|transformers|transformers:".split("|")
 )
 def test_a_name_that_is_none_is_refused_with_a_hint(name):
     with pytest.raises(BadInput) as caught:
         open_embedder(name)
     assert caught.value.hint
+
+
+def test_static_alone_is_no_model_and_the_hint_names_those_that_are(tmp_path, monkeypatch):
+    save(tmp_path / "static", tensors={"embeddings": TABLE})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="static") as caught:
+        open_embedder("static")
+    assert caught.value.hint == 'write "code", "static:FOLDER" or a name that sentence-transformers knows'
+    assert open_embedder("./static").dim == open_embedder("static:static").dim == 3
 
 
 HASHED = [-27, 0, -27, 27, 81, 54, 27, 0, 0, 0, 0, -54, 0, 0, 0, -27]
@@ -327,3 +377,4 @@ def test_without_sentence_transformers_the_error_says_how_to_install_it(name, mo
     with pytest.raises(ModelError, match="sentence-transformers") as caught:
         open_embedder(name)
     assert 'pip install "codequarry[transformers]"' in caught.value.hint
+    assert 'the model "code"' in caught.value.hint

@@ -107,7 +107,7 @@ def test_a_bad_value_in_the_file_names_the_file(tmp_path):
 
 
 def test_an_unknown_name_in_the_file_suggests_the_one_that_was_meant(tmp_path):
-    write(tmp_path, 'modle = "static"')
+    write(tmp_path, 'modle = "code"')
     with pytest.raises(SettingsError) as raised:
         load(tmp_path, {})
     assert "unknown setting: modle" in raised.value.message

@@ -9,6 +9,7 @@ import math
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 
 from codequarry.models import open_embedder
 
-NAMES = ["static", "code", "hash", "hash:64"]
+DISTILLED = f"static:{Path(__file__).parents[2] / 'training' / 'distilled'}"
+NAMES = ["code", DISTILLED, "hash", "hash:64"]
 opened = cache(open_embedder)
-every_embedder = pytest.mark.parametrize("name", NAMES)
+every_embedder = pytest.mark.parametrize("name", NAMES, ids=["code", "static", "hash", "hash:64"])
 
 CODE = st.sampled_from(
     "def read_file(path): return open(path).read()|func (s *Server) ListenAndServe() error {|HTTPRequestTimeoutError|"

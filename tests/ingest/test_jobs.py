@@ -505,7 +505,8 @@ def test_a_worker_of_the_queue_sync_never_imports_torch(tmp_path):
     program = """
 import sys
 from codequarry.ingest import jobs
-assert not jobs.is_light("transformers:some/model") and jobs.is_light("static")
+assert not jobs.is_light("transformers:some/model")
+assert jobs.is_light("code") and jobs.is_light("code:folder") and jobs.is_light("static:folder") and jobs.is_light("hash:64")
 assert not {"torch", "sentence_transformers", "transformers", "celery"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -26,7 +26,7 @@ def test_another_model_than_the_index_s(command, tmp_path):
         assert "hash:64" in message
         assert "hash:32" in message
         assert hint
-    says(command("search", "retry", "--model", "static"), 3)
+    says(command("search", "retry", "--model", "code"), 3)
     assert command("search", "retry", "--model", "hash:64").returncode == 0
     assert command("search", "retry").returncode == 0  # where no model is written down the index's own is taken
 
@@ -155,7 +155,7 @@ def test_a_repository_that_is_no_repository(command, tmp_path):
 def test_a_setting_that_cannot_be_used(command):
     message, hint = says(command("search", "x", env={"CODEQUARRY_MAX_FILE_BYTES": "huge"}), 2)
     assert message == "CODEQUARRY_MAX_FILE_BYTES: 'huge' is not a size in bytes, like 500000, 500KB or 1MiB"
-    fill(command.home, {"codequarry.toml": 'modle = "static"\n'})
+    fill(command.home, {"codequarry.toml": 'modle = "code"\n'})
     message, hint = says(command("search", "x"), 2)
     assert "modle" in message
     assert hint == "did you mean model?"

@@ -197,5 +197,5 @@ def test_a_static_folder_of_sentence_transformers_needs_no_torch_and_gives_its_v
 def test_torch_is_not_loaded_before_a_transformer_is_opened():
     import subprocess
 
-    command = "import sys; from codequarry.models import open_embedder; open_embedder('static').embed(['x'])"
+    command = "import sys; from codequarry.models import open_embedder; open_embedder('code').embed(['x'])"
     subprocess.run([sys.executable, "-c", command + "; assert 'torch' not in sys.modules"], check=True)
