@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,7 @@ MOST_TOKENS = 8000
 """Of one form of an answer; a model that asks has other things to keep in mind."""
 
 _LINES = 40  # of a hit or a definition that are shown
+_NOTES, _NOTE = 10, 300  # notes, and characters of one
 _WIDTH = 400  # characters of a line that are shown: longer ones are data, or minified
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -402,7 +404,7 @@ def find_definitions(backend: Backend, caller: Caller, asked: FindDefinitions) -
     page = Page()
     for one in found.found:
         rows = one.text.split("\n")
-        lines = [_line(row)[0] for row in rows[:_LINES]]
+        lines = _shortened(rows)
         item = FoundDefinition(
             **_place(one),
             name=clean(one.name),
@@ -412,7 +414,7 @@ def find_definitions(backend: Backend, caller: Caller, asked: FindDefinitions) -
             breadcrumb=clean(one.breadcrumb),
             language=one.language,
             text="\n".join(lines),
-            truncated=len(rows) > _LINES,
+            truncated=len(lines) < len(rows),
         )
         title = f"{item.kind} {item.name}  {item.repo} {item.path}:{item.line} ({_version(one.branch, one.commit, one.modified)})"
         if not page.add("\n".join([title, *_numbered(lines, one.line)]), item):
@@ -528,8 +530,8 @@ def clean(text: str) -> str:
 
 
 def shown(notes: Iterable[str]) -> list[str]:
-    """Notes as they may be shown."""
-    return [clean(note) for note in notes]
+    """Notes as they may be shown, and not more than anyone reads: some repeat what was asked."""
+    return [note if len(note) <= _NOTE else f"{note[:_NOTE]}…" for note in map(clean, islice(notes, _NOTES))]
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -543,6 +545,19 @@ def _line(text: str) -> tuple[str, bool]:
     """A line as it may be shown, and whether it was cut."""
     safe = clean(text)
     return (f"{safe[:_WIDTH]}…", True) if len(safe) > _WIDTH else (safe, False)
+
+
+def _shortened(rows: Sequence[str]) -> list[str]:
+    """The first of these lines, as they may be shown: no piece of an answer is more than half of it."""
+    kept: list[str] = []
+    tokens = 0
+    for row in rows[:_LINES]:
+        text, _ = _line(row)
+        tokens += count_tokens(text) + 2
+        if kept and tokens > MOST_TOKENS // 2:
+            break
+        kept.append(text)
+    return kept
 
 
 def _numbered(lines: Sequence[str], first: int) -> list[str]:
@@ -570,7 +585,7 @@ def _hit(number: int, hit: Hit) -> tuple[FoundCode, str]:
     rows = hit.text.split("\n")
     shown_lines = window(hit.start_line, len(rows), sorted(hit.matched_lines), _LINES)
     at = shown_lines.start - hit.start_line
-    lines = [_line(row)[0] for row in rows[at : at + len(shown_lines)]]
+    lines = _shortened(rows[at : at + len(shown_lines)])
     found = FoundCode(
         **_place(hit),
         start_line=shown_lines.start,
@@ -619,7 +634,7 @@ def _ago(at: float) -> str:
 
 def _text(page: Page, result: Result, empty: str) -> str:
     """The pieces, then what is to be known about them."""
-    ends = [*(f"note: {note}" for note in result.notes[:10])]
+    ends = [f"note: {note}" for note in result.notes]
     if result.hint:
         ends.append(f"hint: {result.hint}")
     if result.next_cursor:
