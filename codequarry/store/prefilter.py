@@ -106,9 +106,12 @@ def requirement(regex: str) -> Requirement | None:
     return _required(tokens)
 
 
+_POSIX_CLASS = re.compile(r"\[:.*:\]", re.DOTALL)  # wider than re2's: `[:=(]` is none
+
+
 def _parse(regex: str) -> Any:
     # [[:alpha:]] is a class in re2 and a set of signs in Python; the parser warns of most such things, which is taken as "no".
-    if "[:" in regex or "(?x" in regex:
+    if _POSIX_CLASS.search(regex) or "(?x" in regex:
         return None
     try:
         with warnings.catch_warnings():

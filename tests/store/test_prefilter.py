@@ -165,6 +165,10 @@ def test_nothing_is_known_where_python_and_re2_read_a_pattern_differently() -> N
     assert requirement(r"\pLfoo") is None
 
 
+def test_a_class_that_begins_with_a_colon_is_no_class_with_a_name() -> None:
+    assert requirement("pickCol[:=(]") == Phrase((Piece("pickCol", "pickCol", Edge.OPEN, Edge.CLOSED, False),))
+
+
 def test_a_pattern_that_re2_refuses_is_bad_input() -> None:
     for regex in ["(a", r"(a)\1", "a(?=b)", "a)|(b", "*a"]:
         with pytest.raises(BadInput):

@@ -11,6 +11,7 @@ import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import re2
 
@@ -19,6 +20,14 @@ from codequarry.text import LONG, LONG_WORD
 
 FILE = "identifiers"
 _TOO_LONG = LONG_WORD
+_TELLING_BYTES = 6  # a beginning of a word that is longer stands within few others
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 64 << 20
+    return options
 
 
 def append(path: str, words: Iterable[str]) -> None:
@@ -75,23 +84,22 @@ class Identifiers:
         data = self._map
         if data is None:
             return
-        at = data.find(part)
-        while at >= 0:
-            inside = at + (part[:1] == b"\n")
+        # re2 looks for a literal several times as fast as `mmap.find`, but not for one that begins with a line end.
+        starts_word = part[:1] == b"\n" and len(part) >= _TELLING_BYTES
+        wanted = re2.compile(re2.escape(part[1:] if starts_word else part), _options())
+        for match in wanted.finditer(data):
+            inside = match.start() + (part[:1] == b"\n" and not starts_word)
             start, end = data.rfind(b"\n", 0, inside) + 1, data.find(b"\n", inside)
             if end < 0:
                 return
-            yield data[start:end]
-            at = data.find(part, end)
+            if not starts_word or start == inside:
+                yield data[start:end]
 
     def _regex(self, regex: str) -> Iterable[bytes]:
         if self._map is None:
             return
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = 64 << 20
         try:
-            wanted = re2.compile(f"(?m)^(?:{regex})$".encode(), options)
+            wanted = re2.compile(f"(?m)^(?:{regex})$".encode(), _options())
         except re2.error:  # too large with the counts that a class was given
             yield from iter(self._map[:].splitlines())
             return
