@@ -106,7 +106,7 @@ class Run:
             if now - self._begun > self._limit_s + GRACE_S:
                 self._give_up()
                 return
-            if self._reason:
+            if self._reason == "lost":
                 continue
             if now - self._begun > self._limit_s:
                 self._reason = "limit"
