@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from codequarry.errors import BadInput, CodequarryError, GitError, Upstream, WriterBusy
-from codequarry.ingest import RECIPE, mirrors, recipe, remote, repos
+from codequarry.ingest import RECIPE, credentials, mirrors, recipe, remote, repos
 from codequarry.ingest.files import FileOptions
 from codequarry.ingest.git import Credential, Profile
 from codequarry.ingest.pipeline import Pipeline
@@ -113,7 +113,6 @@ class Runner:
         *,
         queues: Collection[str] = ("sync", "embed"),
         embedder: Embedder | None = None,
-        credential: Callable[[Repository], Credential | None] = lambda _: None,
         lease_s: float = LEASE_S,
         beat_s: float = 2.0,
         on_hang: Callable[[], None] = lambda: None,
@@ -127,13 +126,12 @@ class Runner:
             settings: rules for files, model, limits.
             queues: the jobs that are taken; without `embed` no transformer is loaded.
             embedder: the model, opened when it is first needed unless given.
-            credential: what git is given for a repository.
             lease_s: how long a lease lasts without a sign of life.
             beat_s: how often there is one, and how soon a cancelled job notices.
             on_hang: called from a thread when a run does not end at its limit.
         """
         self.store, self.ledger, self.queue, self.settings = store, ledger, queue, settings
-        self._queues, self._embedder, self._credential = frozenset(queues), embedder, credential
+        self._queues, self._embedder = frozenset(queues), embedder
         self._lease_s, self._beat_s, self._on_hang = lease_s, beat_s, on_hang
         self.ending: Flag = threading.Event()  # once set, a run stops at its next step and nothing is begun
         self._profile = profile_of(settings)
@@ -330,6 +328,9 @@ class Runner:
 
     def _url(self, lease: Lease) -> str:
         return lease.repository.url or lease.job.url
+
+    def _credential(self, repository: Repository) -> Credential | None:
+        return credentials.find(repository.credential, remote.address_of(repository.url, self._profile), self.settings)
 
     def _options(self, repository: Repository) -> FileOptions:
         generated = repository.include_generated or self.settings.include_generated
