@@ -391,10 +391,12 @@ class Backend:
     # -------------------------------------------------------------------------------------------------------------- health
 
     def parts(self) -> list[Check]:
-        """Whether index and ledger can be asked now. Never raises."""
+        """Whether index, ledger and queue can be asked now. Never raises. Without the queue, workers find work a little later."""
         found = [_try("index", lambda: f"{len(self.quarry.store.sources())} sources")]
         if self._jobs:
             found.append(_try("ledger", lambda: f"{len(self.ledger.repositories())} repositories"))
+        if check := getattr(self.queue, "check", None):
+            found.append(_try("queue", lambda: check() or "Redis answers"))
         return found
 
 

@@ -1,10 +1,11 @@
-"""Work that a service does itself, in a thread beside its requests, where no Redis carries it to workers."""
+"""Work that a service does itself, in threads beside its requests."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,33 +22,51 @@ _log = logging.getLogger("codequarry.service")
 
 @contextmanager
 def working(backend: Backend) -> Iterator[None]:
-    """Does what the ledger says while the block is entered. The store is opened anew until it can be."""
+    """Looks at the forges now and then while the block is entered, and, where no workers are told, does what follows."""
+    from codequarry.ingest.jobs import LocalQueue
+
     stop = threading.Event()
-    thread = threading.Thread(target=_loop, args=(backend, stop), name="jobs", daemon=True)
-    thread.start()
+    loops = [_poll, _jobs] if isinstance(backend.queue, LocalQueue) else [_poll]
+    threads = [
+        threading.Thread(target=_kept_up, args=(loop, backend, stop), name=loop.__name__, daemon=True) for loop in loops
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join(_END_S)
+        end = time.monotonic() + _END_S
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
 
-def _loop(backend: Backend, stop: threading.Event) -> None:
+def _kept_up(loop: Callable[[Backend, threading.Event], None], backend: Backend, stop: threading.Event) -> None:
+    """Runs a loop until it is to stop, and begins it again when it fails: what it needs may be down for a while."""
+    while not stop.is_set():
+        try:
+            loop(backend, stop)
+        except CodequarryError as error:
+            _log.warning("no work can be done: %s", error)
+        except Exception:
+            _log.exception("the loop %s ended by itself", loop.__name__)
+        stop.wait(_RETRY_S)
+
+
+def _jobs(backend: Backend, stop: threading.Event) -> None:
+    """Does the jobs of the ledger, over a store of its own."""
     from codequarry.ingest.jobs import LocalQueue, Runner
     from codequarry.store import open_store
 
-    queue = backend.queue if backend.queue is not None else LocalQueue()
-    while not stop.is_set():
-        try:
-            store = open_store(backend.location, create=True, settings=backend.settings)
-        except CodequarryError as error:
-            _log.warning("no work can be done: %s", error)
-            stop.wait(_RETRY_S)
-            continue
-        try:
-            Runner(store, backend.ledger, queue, backend.settings).loop(stop)
-        except Exception:
-            _log.exception("the loop of jobs ended by itself")
-            stop.wait(_RETRY_S)
-        finally:
-            store.close()
+    store = open_store(backend.location, create=True, settings=backend.settings)
+    try:
+        Runner(store, backend.ledger, backend.queue or LocalQueue(), backend.settings).loop(stop)
+    finally:
+        store.close()
+
+
+def _poll(backend: Backend, stop: threading.Event) -> None:
+    """Asks for looks at the forges."""
+    from codequarry.ingest.poller import Poller
+
+    Poller(backend.ledger, backend.queue, backend.settings.poll_interval_s).loop(stop)

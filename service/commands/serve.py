@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     import socket
     from argparse import ArgumentParser, Namespace
 
-    from codequarry.ports import Queue
     from codequarry.service.terminal import Terminal
     from codequarry.settings import Settings
 
@@ -32,7 +31,7 @@ def arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="listen on other addresses than this machine's without keys: everyone may do everything",
     )
-    parser.add_argument("--no-work", action="store_true", help="index nothing in this process: only answer")
+    parser.add_argument("--no-work", action="store_true", help="only answer: poll no forges, index nothing here")
     parser.add_argument("--quiet", action="store_true", help="no line for each request")
 
 
@@ -62,13 +61,13 @@ def run(args: Namespace, terminal: Terminal) -> int:
 def _serve(settings: Settings, args: Namespace, listening: socket.socket) -> None:
     import uvicorn
 
+    from codequarry.hints import queue_of
     from codequarry.ingest.jobs import LocalQueue
     from codequarry.service.app import create_app
     from codequarry.service.work import working
 
-    queue = _queue(settings)
-    works_here = isinstance(queue, LocalQueue) and not args.no_work
-    app = create_app(settings, location=args.store, queue=queue, work=working if works_here else None)
+    queue = queue_of(settings) or LocalQueue()
+    app = create_app(settings, location=args.store, queue=queue, work=None if args.no_work else working)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -97,16 +96,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror or error}", hint="give another --port or --host"
         ) from error
     return listening
-
-
-def _queue(settings: Settings) -> Queue:
-    """What tells workers that there is work: those of a team through Redis, else the thread of this process."""
-    from codequarry.hints import queue_of
-    from codequarry.ingest.jobs import LocalQueue
-
-    # Workers share the ledger, so they need it in Elasticsearch; an index in a folder has one writer, this process.
-    shared = queue_of(settings) if settings.store.startswith(("http://", "https://")) else None
-    return shared or LocalQueue()
 
 
 def _log_to_stderr(*, quiet: bool) -> None:
