@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal
 
 from codequarry.search import features
@@ -39,6 +40,9 @@ class Found:
     def score(self) -> float:
         """The sum of its shares."""
         return sum(self.shares.values())
+
+
+_bm25, _likeness = attrgetter("bm25"), attrgetter("meaning")
 
 
 @dataclass(slots=True)
@@ -96,7 +100,9 @@ def _definition(question: Question, file: Ranked, found: Found) -> float:
 
 def _coherence(question: Question, file: Ranked, found: Found) -> float:
     """Every further chunk counts less: 1 for about six chunks as good as the best of all."""
-    scores = sorted((chunk.words for chunk in file.chunks), reverse=True)
+    if len(file.chunks) == 1:
+        return file.chunks[0].words / 2.5
+    scores = sorted([chunk.words for chunk in file.chunks], reverse=True)
     return sum(score / place for place, score in enumerate(scores, 1)) / 2.5
 
 
@@ -199,14 +205,16 @@ def rank(
     `weights` are those of the fields in the words leg; `off` names signals to leave out.
     """
     table = EXACT_SIGNALS if question.exact else SIGNALS
-    signals = _Levels([signal for signal in table if signal.name not in off])
+    # A question that is no name gives nothing to those who look for one.
+    idle = off if question.symbol else {*off, "symbol"}
+    signals = _Levels([signal for signal in table if signal.name not in idle])
     files: dict[tuple[str, str, str], Ranked] = {}
     for found in _normalised(candidates, weights):
         candidate = found.candidate
         files.setdefault((candidate.repo, candidate.path, candidate.blob), Ranked([])).chunks.append(found)
     for file in files.values():
         _score(question, file, signals)
-    return sorted(files.values(), key=lambda file: (-file.score, file.best.candidate.repo, file.best.candidate.path))
+    return [file for _, file in sorted(files.items(), key=lambda item: (-item[1].score, item[0][0], item[0][1]))]
 
 
 class _Levels:
@@ -221,9 +229,10 @@ class _Levels:
 def _score(question: Question, file: Ranked, signals: _Levels) -> None:
     """Fills the shares of a file and of its chunks, and puts its best chunk first."""
     for found in file.chunks:
+        shares = found.shares
         for signal in signals.chunk:
             if value := signal.value(question, file, found):
-                found.shares[signal.name] = signal.weight * value
+                shares[signal.name] = signal.weight * value
     if len(file.chunks) > 1:
         file.chunks.sort(key=lambda found: (-found.score, found.candidate.start_line))
     best = file.best
@@ -254,8 +263,8 @@ def _normalised(candidates: Sequence[Candidate], weights: Sequence[float]) -> li
         )
         for candidate, total in zip(candidates, sums, strict=True)
     ]
-    for place, found in enumerate(sorted(pool, key=lambda found: -found.bm25), 1):
+    for place, found in enumerate(sorted(pool, key=_bm25, reverse=True), 1):
         found.words_rank = place if found.bm25 > 0 else None
-    for place, found in enumerate(sorted(pool, key=lambda found: -found.meaning), 1):
+    for place, found in enumerate(sorted(pool, key=_likeness, reverse=True), 1):
         found.vectors_rank = place if found.candidate.cosine is not None else None
     return pool

@@ -153,6 +153,7 @@ class Matcher:
     def __init__(self, question: Question, patterns: Sequence[Pattern]) -> None:
         self._patterns = _line_patterns(patterns)
         self._terms = frozenset(() if patterns else question.terms)
+        self._known = _Telling(self._terms)
         # What every word of a term begins with: stems are where their words begin, but for letters that stemming changes
         # (query: queri, hoping: hope, possibility: possibl).
         self._beginnings = sorted({term[:-1] if term[-1:] in "eily" else term for term in self._terms} - {""})
@@ -162,11 +163,9 @@ class Matcher:
         if self._patterns:
             data = body.encode("utf-8", "surrogateescape")
             return tuple(sorted({first + number for pattern in self._patterns for number in pattern.lines(data)}))
-        lines = body.split("\n")
+        lines, telling = body.split("\n"), self._known.__getitem__
         return tuple(
-            first + number
-            for number in sorted(self._likely(body))
-            if not self._terms.isdisjoint(text.terms(lines[number]).split())
+            [first + number for number in sorted(self._likely(body)) if any(map(telling, text.split(lines[number])))]
         )
 
     def _likely(self, body: str) -> set[int]:
@@ -180,6 +179,17 @@ class Matcher:
                 at = low.find("\n", here)
                 if at < 0:
                     break
+        return found
+
+
+class _Telling(dict[bytes, bool]):
+    """Whether a word has one of the terms of a question: the lines of an answer have the same words again and again."""
+
+    def __init__(self, terms: frozenset[str]) -> None:
+        self._terms = terms
+
+    def __missing__(self, word: bytes) -> bool:
+        found = self[word] = not self._terms.isdisjoint(text.terms_of([word]).split())
         return found
 
 

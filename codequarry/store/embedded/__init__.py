@@ -212,14 +212,11 @@ class EmbeddedStore:
             StoreError: a candidate's version was removed since it was found (a minute after nobody shows it).
         """
         found: list[str] = []
-        with self._snapshot() as connection:
-            texts = Texts(connection)
-            ids = list({candidate.handle[0] for candidate in candidates})
-            files = {file.id: file for file in rows.file_rows(connection, ids)}
-            texts.load_facts(list(files.values()))
+        with self._reading() as (connection, view):
+            texts = Texts(connection, view.facts)
+            texts.load_facts([candidate.handle.file for candidate in candidates])
             for candidate in candidates:
-                number, chunk = candidate.handle
-                text = texts.chunk(files[number], chunk) if number in files else None
+                text = texts.chunk(candidate.handle.file, candidate.handle.number)
                 if text is None:
                     raise StoreError(
                         f"{candidate.path} was changed while it was read", hint="search again", retryable=True
@@ -235,7 +232,7 @@ class EmbeddedStore:
             scoped.load([file.id])
             facts = scoped.texts.facts(file)
             count = facts.chunks if facts else 0
-            found = [candidate_of(scoped, Found(file, number)) for number in range(count)]
+            found = [candidate_of(scoped, Found(file, number, file.first_row + number)) for number in range(count)]
             return sorted(
                 (candidate for candidate in found if candidate is not None),
                 key=lambda one: (one.start_line, one.end_line),

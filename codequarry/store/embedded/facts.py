@@ -30,6 +30,7 @@ _KINDS = (
     "namespace object constructor macro key heading protocol union record extension"
 ).split()
 _SIGN_OF = {kind: chr(0x21 + place) for place, kind in enumerate(_KINDS)}
+_KIND_OF = {sign: kind for kind, sign in _SIGN_OF.items()}
 _OTHER = "~"  # before a kind that has no sign, and between it and the name
 
 
@@ -102,25 +103,40 @@ def _kind_and_rest(text: str) -> tuple[str, str]:
     return _KINDS[ord(text[0]) - 0x21], text[1:]
 
 
-def _symbol(named: str, line: str, start_line: int) -> Symbol:
-    kind, name = _kind_and_rest(named)
-    return Symbol(name, kind, start_line + int(line))
+def _symbols(values: list[str], start_line: int) -> tuple[Symbol, ...]:
+    found, kinds = [], _KIND_OF
+    for at in range(0, len(values), 2):
+        named = values[at]
+        kind = kinds.get(named[0])
+        if kind is None:
+            kind, name = _kind_and_rest(named)
+        else:
+            name = named[1:]
+        found.append(Symbol(name, kind, start_line + int(values[at + 1])))
+    return tuple(found)
 
 
 class Facts:
     """Reads what `pack` made for the file at `path`."""
 
-    __slots__ = ("_data", "_details", "_first", "_frames", "_path", "chunks")
+    __slots__ = ("_data", "_details", "_first", "_frames", "_path", "_read", "chunks")
 
     def __init__(self, path: str, data: bytes) -> None:
         self._path = path
         self._data = data
+        self._read: dict[int, ChunkFacts] = {}
         self.chunks, self._frames = _HEAD.unpack_from(data)
         self._first = _HEAD.size + (self._frames + 1) * _FRAME.size
         self._details = self._first + self.chunks * _CHUNK.size
 
     def __getitem__(self, number: int) -> ChunkFacts:
         """The facts of a chunk by its number in the file."""
+        found = self._read.get(number)
+        if found is None:
+            found = self._read[number] = self._unpacked(number)
+        return found
+
+    def _unpacked(self, number: int) -> ChunkFacts:
         start_line, end_line, start, end, text_hash, terms, at = _CHUNK.unpack_from(
             self._data, self._first + number * _CHUNK.size
         )
@@ -138,7 +154,7 @@ class Facts:
             terms.hex(),
             _kind_and_rest(kind)[0],
             self._path + breadcrumb[1:] if breadcrumb[:1] == _PATH else breadcrumb,
-            tuple([_symbol(values[i], values[i + 1], start_line) for i in range(0, len(values), 2)]),
+            _symbols(values, start_line) if values else (),
         )
 
     def span(self, number: int) -> tuple[int, int]:

@@ -68,7 +68,8 @@ class _Decision:
         known = self._frames.get((file.id, first))
         if known is None:
             text = self._texts.frame(file.id, first)
-            known = self._frames[file.id, first] = all(pattern.matches(text) for pattern in self._patterns)
+            known = text is not None and all(pattern.matches(text) for pattern in self._patterns)
+            self._frames[file.id, first] = known
         return known
 
     def matches(self, found: Found) -> bool:

@@ -41,10 +41,9 @@ def retrieve(connection: Connection, view: View, request: Request, *, scan_rows:
     scores = _field_scores(scoped, request, union)
     clock.lap("fields")
     dots.update(_missing_dots(scoped, request, union, dots))
-    in_words = {found.row for found in _in_order(by_words, scores, request)[: request.words]}
-    first = _in_order([found for found in union if found.row in in_words], scores, request)
-    of_vectors = {found.row for found in by_vector}
-    rest = [found for found in union if found.row not in in_words and found.row in of_vectors]
+    first = _in_order({found.row: found for found in by_words}.values(), scores, request)[: request.words]
+    in_words = {found.row for found in first}
+    rest = list({found.row: found for found in by_vector if found.row not in in_words}.values())
     rest.sort(key=lambda found: (-dots[found.row], *_place_key(found)))
     answer.candidates = _candidates(scoped, [*first, *rest], scores, dots if request.vector else {})
     answer.total = len(answer.candidates)
@@ -111,7 +110,8 @@ def _by_vector(
             best = vectors.best_of(question, want, listed)
         else:
             best = vectors.best(question, want, None if scoped.files is None else scoped.files.runs)
-        owned = [(dot, owner, row) for dot, row in best if (owner := scoped.owner(row)) is not None]
+        owners = scoped.owners([row for _, row in best])
+        owned = [(dot, owners[row], row) for dot, row in best if row in owners]
         scoped.load(owner for _, owner, _ in owned)
         products = {row: dot for dot, _, row in owned}
         found = [one for _, owner, row in owned if (one := scoped.admits(owner, row)) is not None]
@@ -213,5 +213,5 @@ def candidate_of(
         scores[1],
         scores[2],
         None if dot is None else cosine(dot),
-        (file.id, found.number),
+        found,
     )

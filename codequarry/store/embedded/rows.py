@@ -259,12 +259,19 @@ def showings(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, li
     return found
 
 
-def file_of_row(connection: sqlite3.Connection, row: int) -> int | None:
-    """The id of the file version that owns a row, None when no version does."""
-    found = connection.execute(
-        "select id, first_row + rows from files where first_row <= ? order by first_row desc limit 1", (row,)
-    ).fetchone()
-    return found[0] if found and row < found[1] else None
+def files_of_rows(connection: sqlite3.Connection, asked: Sequence[int]) -> dict[int, int]:
+    """The id of the file version that owns a row, for those rows that a version owns."""
+    found: dict[int, int] = {}
+    for start in range(0, len(asked), 1_000):
+        values = ",".join([f"({row})" for row in asked[start : start + 1_000]])
+        found.update(
+            connection.execute(
+                f"with asked(row) as (values {values}) select asked.row, f.id from asked join files f on f.id = "  # noqa: S608
+                "(select id from files where first_row <= asked.row order by first_row desc limit 1) "
+                "where asked.row < f.first_row + f.rows"
+            )
+        )
+    return found
 
 
 def facts_of(connection: sqlite3.Connection, file: FileRow) -> Facts | None:
@@ -273,10 +280,10 @@ def facts_of(connection: sqlite3.Connection, file: FileRow) -> Facts | None:
     return Facts(file.path, row[0]) if row else None
 
 
-def frame(connection: sqlite3.Connection, file: int, number: int) -> bytes:
-    """One frame of a file version's text, unpacked."""
+def frame(connection: sqlite3.Connection, file: int, number: int) -> bytes | None:
+    """One frame of a file version's text, unpacked, None when it was removed."""
     row = connection.execute("select data from frames where id = ?", (frame_id(file, number),)).fetchone()
-    return unpack(row[0])
+    return unpack(row[0]) if row else None
 
 
 def frame_id(file: int, number: int) -> int:

@@ -26,6 +26,7 @@ _SET_FILES = 5_000  # with more files than this the index of words is asked with
 _REPOS = 16
 _KEEP_FILES = 50_000
 _KEEP_SETS = 32
+_KEEP_OWNERS = 50_000
 
 
 class FileSet(NamedTuple):
@@ -41,11 +42,7 @@ class Found(NamedTuple):
 
     file: FileRow
     number: int
-
-    @property
-    def row(self) -> int:
-        """Its row among the vectors."""
-        return self.file.first_row + self.number
+    row: int  # among the vectors
 
 
 class Scoped:
@@ -55,7 +52,7 @@ class Scoped:
         self.connection = connection
         self.view = view
         self.scope = scope
-        self.texts = Texts(connection)
+        self.texts = Texts(connection, view.facts)
         states = {row.state.source: row for row in view.sources.values()}
         self.sources: dict[int, SourceRow] = {
             row.id: row
@@ -67,7 +64,7 @@ class Scoped:
         self._not_patterns = [LinePattern(pattern) for pattern in scope.not_patterns]
         self._files: dict[int, FileRow | None] = {}
         self._shown: dict[int, list[tuple[SourceRow, bool]]] = {}
-        self._owners: dict[int, int | None] = {}
+        self._places: dict[int, tuple[Place, ...]] = {}
         self.files = self._file_set()
         self.narrow = self._narrow()
 
@@ -102,18 +99,21 @@ class Scoped:
 
     def places(self, number: int) -> tuple[Place, ...]:
         """Where in scope a file version is shown, sorted."""
+        if known := self._places.get(number):
+            return known
         places = [
             Place(row.state.source, row.state.commit, row.state.head, modified, row.state.web)
             for row, modified in self._shown[number]
         ]
-        return tuple(sorted(places)) if len(places) > 1 else tuple(places)
+        found = self._places[number] = tuple(sorted(places)) if len(places) > 1 else tuple(places)
+        return found
 
     def admits(self, number: int, row: int) -> Found | None:
         """The chunk of a row of a file version that was loaded, None when it is out of scope."""
         file = self._files[number]
         if file is None or not 0 <= row - file.first_row < file.rows:
             return None
-        found = Found(file, row - file.first_row)
+        found = Found(file, row - file.first_row, row)
         if self.chunk_test:
             facts = self.facts(found)
             if facts is None or not self.chunk_test.admits(facts.kind, facts.symbols):
@@ -129,11 +129,17 @@ class Scoped:
         facts = self.texts.facts(found.file)
         return facts[found.number] if facts else None
 
-    def owner(self, row: int) -> int | None:
-        """The file version that a row belongs to."""
-        if row not in self._owners:
-            self._owners[row] = rows.file_of_row(self.connection, row)
-        return self._owners[row]
+    def owners(self, wanted: Sequence[int]) -> dict[int, int]:
+        """The file versions that rows belong to, by row; rows of none are left out."""
+        known = self.view.owners
+        found = {row: owner for row in wanted if (owner := known.get(row)) is not None}
+        if missing := [row for row in wanted if row not in found]:
+            read = rows.files_of_rows(self.connection, missing)
+            if len(known) > _KEEP_OWNERS:
+                known.clear()
+            known.update(read)
+            found.update(read)
+        return found
 
     def without_terms(self, found: Sequence[Found]) -> list[Found]:
         """Those that have none of the terms that must not occur."""

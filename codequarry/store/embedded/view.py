@@ -14,6 +14,7 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from codequarry.store.embedded import identifiers, rows, vectors
+from codequarry.store.embedded.texts import FactsMemo
 from codequarry.store.embedded.words import Words
 
 
@@ -27,6 +28,8 @@ class View(NamedTuple):
     sources: dict[int, rows.SourceRow]
     rows: int  # chunks that any source shows, each counted once for each source
     files: dict[int, tuple[rows.FileRow, list[tuple[int, bool]]]]  # versions that were looked up, and who shows them
+    owners: dict[int, int]  # rows that were looked up, and the file versions that own them
+    facts: FactsMemo
     memo: dict[object, object]  # sets of files that were looked up
 
 
@@ -66,6 +69,8 @@ class Reader:
             identifiers.Identifiers(join(self._folder, identifiers.FILE)),
             found,
             sum(row.state.chunks for row in found.values()),
-            {},
-            {},
+            files={},
+            owners={},
+            facts={},
+            memo={},
         )

@@ -131,13 +131,16 @@ class Words:
     def field_scores(self, terms: Sequence[str], rows: Sequence[int]) -> dict[int, tuple[float, float, float]]:
         """For each of these rows that is indexed, its BM25 score in each field, without weights."""
         only = Query.const_score_query(self.any_of("row", rows), 0.0)
-        scores: dict[int, list[float]] = {row: [0.0, 0.0, 0.0] for row in rows}
-        for number, field in enumerate(FIELDS):
+        of_fields: list[dict[int, float]] = []
+        for field in FIELDS:
             weights = [float(field == other) for other in FIELDS]
             query = Query.boolean_query([(Occur.Must, only), (Occur.Must, self.scoring(terms, weights))])
-            for hit in self.hits(query, len(rows)):
-                scores[hit.row][number] = hit.score
-        return {row: (found[0], found[1], found[2]) for row, found in scores.items()}
+            with words_faults:
+                found = self.searcher.search(query, len(rows), count=False).hits
+                places = self.searcher.fast_field_values("row", [place for _, place in found])
+            of_fields.append({int(row): score for (score, _), row in zip(found, places, strict=True)})
+        content, path, names = of_fields
+        return {row: (content.get(row, 0.0), path.get(row, 0.0), names.get(row, 0.0)) for row in rows}
 
 
 def every(queries: Sequence[tuple[Occur, Query]]) -> Query:
