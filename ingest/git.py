@@ -4,7 +4,8 @@ Everything that codequarry knows of a repository comes through here. Git runs as
 measured, can be stopped, and is patched by the distribution. Two profiles say what it may do:
 
     local    the command line: paths, file://, http(s), ssh, with the user's own configuration, ssh and credential helpers
-    server   a service: https and ssh alone, no configuration but ours, no prompt, no redirect, objects checked on arrival
+    server   a service: https and ssh alone, no configuration but ours, no prompt, no redirect, objects checked on arrival,
+             and only at addresses that were checked (`Git.reaching`)
 
 In both: no hooks, no file system monitor, no replaced objects, no optional locks, no garbage collection behind our back.
 Credentials reach git through the environment, never its arguments, and are removed from every message.
@@ -23,10 +24,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import IO, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 from codequarry.errors import GitError
+
+if TYPE_CHECKING:
+    from codequarry.ingest.network import Rules
 
 Profile = Literal["local", "server"]
 
@@ -88,11 +92,35 @@ def scrub(text: str) -> str:
     return re.sub(r"://[^/@\s]*(?:@[^/@\s]*)*@", "://***@", text)
 
 
+class Pinned(NamedTuple):
+    """A host and the addresses at which it is asked; none where a proxy looks them up."""
+
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Git:
     """How git is run. It can be pickled, so that worker processes read with the same restrictions."""
 
     profile: Profile = "local"
+    rules: Rules | None = None  # which hosts a server may ask; None: every public one
+    pinned: Pinned | None = None  # the host that it may speak to, and where
+
+    def reaching(self, scheme: str, host: str) -> Git:
+        """A git that may speak to that host: a server's only at the addresses that the name stands for now.
+
+        Raises:
+            BadInput: a server may not ask that host.
+            GitError: it has no address; `retryable`.
+        """
+        if self.profile == "local":
+            return self
+        from codequarry.ingest.network import PORTS, Rules, reach
+
+        port = PORTS[scheme]
+        return replace(self, pinned=Pinned(host, port, reach(host, port, self.rules or Rules())))
 
     def run(
         self,
@@ -123,6 +151,7 @@ class Git:
             GitError: git is missing, too old, or ended otherwise; `hint` says what to do where that is known.
         """
         limited = network and self.profile == "server"
+        assert self.pinned is not None or not limited, "a server's git speaks to checked hosts only"
         limit_s = _SERVER_SECONDS if limited else None
         with (
             tempfile.TemporaryFile() as said,
@@ -244,7 +273,7 @@ class Git:
             kilobytes = _SERVER_BYTES >> 10
             limits = f'ulimit -f {kilobytes} 2>/dev/null; ulimit -v {kilobytes} 2>/dev/null; exec "$0" "$@"'
             command = ["/bin/sh", "-c", limits, *command]
-        for setting in (*_BOTH, *_CONFIG[self.profile]):
+        for setting in (*_BOTH, *_CONFIG[self.profile], *self._resolved()):
             command += ["-c", setting]
         if credential:
             if credential.password is not None:
@@ -262,6 +291,13 @@ class Git:
             start_new_session=limited,
         )
 
+    def _resolved(self) -> list[str]:
+        """For https: what the host's name stands for, so that nobody is asked again (git 2.37; an older one asks again)."""
+        if self.pinned is None or self.pinned.port != 443 or ":" in self.pinned.host or not self.pinned.addresses:
+            return []
+        where = ",".join(f"[{address}]" if ":" in address else address for address in self.pinned.addresses)
+        return [f"http.curloptResolve={self.pinned.host}:{self.pinned.port}:{where}"]
+
     def _environment(self, credential: Credential | None) -> dict[str, str]:
         if self.profile == "server":
             environment = {key: value for key, value in os.environ.items() if _KEPT_BY_A_SERVER.fullmatch(key)}
@@ -273,6 +309,10 @@ class Git:
                 "GIT_ALLOW_PROTOCOL": "https:ssh",
                 "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes",
             }
+            if self.pinned is not None and self.pinned.port == 22 and self.pinned.addresses:
+                # The key is still looked for under the host's name.
+                where = f" -oHostName={self.pinned.addresses[0]} -oHostKeyAlias={self.pinned.host}"
+                environment["GIT_SSH_COMMAND"] += where
         else:
             environment = {key: value for key, value in os.environ.items() if not _UNWANTED.fullmatch(key)}
             environment["GIT_ALLOW_PROTOCOL"] = "file:http:https:ssh"

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from codequarry.errors import BadInput, CodequarryError, GitError, Upstream, WriterBusy
-from codequarry.ingest import RECIPE, credentials, mirrors, recipe, remote, repos
+from codequarry.ingest import RECIPE, credentials, mirrors, network, recipe, remote, repos
 from codequarry.ingest.files import FileOptions
 from codequarry.ingest.git import Credential, Profile
 from codequarry.ingest.pipeline import Pipeline
@@ -49,6 +49,8 @@ def describe(
         BadInput: the address is none that a service may use.
     """
     address = remote.address_of(url, profile_of(settings))
+    if profile_of(settings) == "server":
+        network.admit(address.host, network.rules_of(settings))
     if address.credential:
         raise BadInput(
             "the address of a repository that is kept indexed holds no user name and password",
@@ -134,7 +136,7 @@ class Runner:
         self._queues, self._embedder = frozenset(queues), embedder
         self._lease_s, self._beat_s, self._on_hang = lease_s, beat_s, on_hang
         self.ending: Flag = threading.Event()  # once set, a run stops at its next step and nothing is begun
-        self._profile = profile_of(settings)
+        self._profile, self._rules = profile_of(settings), network.rules_of(settings)
         self._mirrors = settings.data_dir / "mirrors"
 
     # --------------------------------------------------------------------------------------------------------------- runs
@@ -211,7 +213,7 @@ class Runner:
     def _look(self, lease: Lease, run: Run) -> None:
         """Compares what the forge has with what is indexed, and asks for the difference."""
         repository, reason = lease.repository, lease.job.reason
-        heads = remote.look(self._url(lease), self._profile, self._credential(repository))
+        heads = remote.look(self._url(lease), self._profile, self._credential(repository), self._rules)
         run.check()
         wanted = [branch for branch in heads.branches if remote.is_wanted(branch, repository.branches, heads.default)]
         note = "" if heads.branches else "it has no commits yet"
@@ -291,13 +293,14 @@ class Runner:
                 name=repository.repo,
                 mirrors=self._mirrors,
                 profile=self._profile,
+                rules=self._rules,
                 options=options,
                 hints=self.store.hints,
                 progress=lambda line: run(Progress("fetching", said=line)),
                 credential=self._credential(repository),
             )
         except BadInput:
-            heads = remote.look(url, self._profile, self._credential(repository))
+            heads = remote.look(url, self._profile, self._credential(repository), self._rules)
             if source.branch in heads.branches:
                 raise
             self._give_back(lease)

@@ -18,6 +18,7 @@ def fetch(
     address: Address, branches: Sequence[str], git: Git, mirrors: Path, progress: Callable[[str], None] | None
 ) -> Found:
     """Brings the mirror up to date: the tip of each branch that is wanted, and nothing else."""
+    git = git.reaching(address.scheme, address.host)
     wanted = _remote_commits(address, branches, git)
     mirror = mirrors / _folder_of(address.identity)
     git_dir = str(mirror)

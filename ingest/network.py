@@ -97,9 +97,28 @@ def reach(
         BadInput: the host may not be asked.
         GitError: it has no address; `retryable`.
     """
-    name = host.lower().removesuffix(".").strip("[]")
     if port not in PORTS.values():
-        raise BadInput(f"{name}:{port}: a server speaks to the usual ports only.", hint="Leave the port out.")
+        raise BadInput(f"{host}:{port}: a server speaks to the usual ports only.", hint="Leave the port out.")
+    name, literal = admit(host, rules)
+    if literal is not None:
+        return (str(literal),)
+    if _proxy(port, os.environ if environment is None else environment):
+        return ()
+    addresses = [_plain(address) for address in (resolve or _addresses)(name, port)]
+    if not addresses:
+        raise GitError(f"{name} has no address", hint="Check its name.", retryable=True)
+    for address in addresses:  # one that is not public is enough: which of them is taken is not ours to say
+        _check(name, address, rules, private=_listed(name, rules.private))
+    return tuple(dict.fromkeys(map(str, addresses)))
+
+
+def admit(host: str, rules: Rules) -> tuple[str, IPAddress | None]:
+    """The host's name in lower case, and its address where it is written as one. Nothing is looked up.
+
+    Raises:
+        BadInput: the host may not be asked, whatever its name stands for.
+    """
+    name = host.lower().removesuffix(".").strip("[]")
     literal = _literal(name)
     if literal is None and (not _HOST.fullmatch(name) or name.rpartition(".")[2].isdigit()):
         raise BadInput(f"{name[:100]!r} is no name of a host.", hint=_HINT)
@@ -108,17 +127,9 @@ def reach(
     private = _listed(name, rules.private)
     if literal is not None:
         _check(name, literal, rules, private=private)
-        return (str(literal),)
-    if _LOCAL_NAMES.fullmatch(name) and not private:
+    elif _LOCAL_NAMES.fullmatch(name) and not private:
         raise _refused(name, "a name of this machine or its network")
-    if _proxy(port, os.environ if environment is None else environment):
-        return ()
-    addresses = [_plain(address) for address in (resolve or _addresses)(name, port)]
-    if not addresses:
-        raise GitError(f"{name} has no address", hint="Check its name.", retryable=True)
-    for address in addresses:  # one that is not public is enough: which of them is taken is not ours to say
-        _check(name, address, rules, private=private)
-    return tuple(dict.fromkeys(map(str, addresses)))
+    return name, literal
 
 
 _HINT = "Give an address like https://host/org/name."

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codequarry.errors import BadInput, GitError
 from codequarry.ingest.addresses import Address, check_allowed, parse_address
 from codequarry.ingest.git import Credential, Git, Profile
 from codequarry.text import glob_regex
+
+if TYPE_CHECKING:
+    from codequarry.ingest.network import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +42,22 @@ def address_of(url: str, profile: Profile) -> Address:
     return address
 
 
-def look(url: str, profile: Profile, credential: Credential | None = None) -> Heads:
-    """Asks the forge for the branches.
+def look(url: str, profile: Profile, credential: Credential | None = None, rules: Rules | None = None) -> Heads:
+    """Asks the forge for the branches. `rules`: which hosts a server may ask; None: every public one.
 
     Raises:
-        BadInput: the address cannot be used.
+        BadInput: the address cannot be used, or its host may not be asked.
         GitError: no answer; `trouble` says what it means.
     """
     address = address_of(url, profile)
-    said = Git(profile).run(
-        ("ls-remote", "--symref", "--", address.url, "HEAD", "refs/heads/*"),
-        credential=credential or address.credential,
-        network=True,
+    said = (
+        Git(profile, rules)
+        .reaching(address.scheme, address.host)
+        .run(
+            ("ls-remote", "--symref", "--", address.url, "HEAD", "refs/heads/*"),
+            credential=credential or address.credential,
+            network=True,
+        )
     )
     named, commit, branches = "", "", {}
     for line in said.decode("utf-8", "surrogateescape").split("\n"):

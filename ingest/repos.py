@@ -18,7 +18,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from codequarry.errors import BadInput, GitError
 from codequarry.ingest.addresses import Address, check_allowed, parse_address
@@ -28,6 +28,9 @@ from codequarry.ingest.mirrors import fetch
 from codequarry.ingest.objects import Found, ObjectReader, check_branch, find_branches, list_objects
 from codequarry.ingest.worktree import Folder, list_folder
 from codequarry.types import Source
+
+if TYPE_CHECKING:
+    from codequarry.ingest.network import Rules
 
 __all__ = ["Address", "Entry", "FileOptions", "ObjectReader", "Profile", "Reader", "Tree", "parse_address", "trees"]
 
@@ -43,6 +46,7 @@ def trees(
     hints: Callable[[Source], bytes] = lambda _: b"",
     progress: Callable[[str], None] | None = None,
     credential: Credential | None = None,
+    rules: Rules | None = None,
 ) -> list[Tree]:
     """What `spec` names, as it is now: one tree a branch, or one for the folder.
 
@@ -56,13 +60,14 @@ def trees(
         hints: what the listing of a source left the last time.
         progress: told what git says while it fetches, and about once a second while it says nothing; what it raises ends it.
         credential: given to git for its site, in place of what stands in an address.
+        rules: which hosts a server may ask; None: every public one.
 
     Raises:
         BadInput: `spec`, `name` or a branch is not what it should be; the message says what to do.
         GitError: git is missing or failed; `retryable` when the network was the reason.
     """
     options = options or FileOptions()
-    git = Git(profile)
+    git = Git(profile, rules)
     if name is not None:
         _check_name(name)
     for branch in branches:

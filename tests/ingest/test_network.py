@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codequarry.errors import BadInput, GitError
+from codequarry.ingest import remote, repos
+from codequarry.ingest.git import Git, Pinned
+from codequarry.ingest.jobs import LocalQueue, Runner, describe
 from codequarry.ingest.network import Rules, is_public, reach, rules_of
 from codequarry.settings import Settings
+from codequarry.store import open_ledger, open_store
+from codequarry.types import Repository, Source
 
 OPEN = Rules()
 PUBLIC = "140.82.121.3"
@@ -218,3 +225,117 @@ def test_the_settings_make_the_rules_and_what_is_no_host_is_an_error(tmp_path):
     for wrong in ("https://github.com", "10.0.0.0/99", "a b", "10.0.0.1/8"):
         with pytest.raises(BadInput):
             rules_of(Settings(tmp_path, private_hosts=(wrong,)))
+
+
+# ---------------------------------------------------------------------------------------------------------------- with git
+
+
+class Listening:
+    """A server that writes down the first bytes of whoever connects, and hangs up."""
+
+    def __init__(self, address="127.0.0.1"):
+        self.heard = []
+        self._server = socket.create_server((address, 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(10)
+                self.heard.append(connection.recv(4096))
+
+    def close(self):
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+
+@pytest.fixture
+def listening(monkeypatch):
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    server = Listening()
+    yield server
+    server.close()
+
+
+HOSTILE = [
+    f"https://{host}/org/name"
+    for host in [
+        *(f"[{one}]" if ":" in one else one for one in NOT_PUBLIC),
+        *WRITTEN_OTHERWISE,
+        "localhost",
+        "x.internal",
+    ]
+] + [f"ssh://git@{host}/org/name" for host in ("127.0.0.1", "10.0.0.1", "localhost", "2130706433", "[::1]")]
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_git_asks_no_address_of_ours_and_none_can_be_registered(url, tmp_path, monkeypatch):
+    log = tmp_path / "asked"
+    git = tmp_path / "git"
+    git.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexit 1\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for attempt in (
+        lambda: remote.look(url, "server"),
+        lambda: repos.trees(url, mirrors=tmp_path, profile="server"),
+        lambda: describe(url, Settings(tmp_path)),
+    ):
+        with pytest.raises(BadInput):
+            attempt()
+    assert not log.exists()
+
+
+def test_git_of_a_server_is_told_the_addresses_that_were_checked_and_asks_nobody_again(listening):
+    # The name stands for nothing here, so it can only come from us; the port is free to choose below `reaching`.
+    git = Git("server", pinned=Pinned("git.example.com", 443, ("127.0.0.1",)))
+    setting = f"http.curloptResolve=git.example.com:{listening.port}:127.0.0.1"
+    assert git._resolved() == [setting.replace(f":{listening.port}:", ":443:")]
+    url = f"https://git.example.com:{listening.port}/org/name"
+    with pytest.raises(GitError):
+        git.run(("-c", setting, "ls-remote", "--", url), network=True)
+    assert b"git.example.com" in listening.heard[0]  # what TLS says first has the name that it wants to speak to
+
+
+def test_ssh_of_a_server_connects_to_what_was_checked_and_knows_it_by_its_name():
+    git = Git("server", pinned=Pinned("git.example.com", 22, (PUBLIC, "2606:50c0:8000::154")))
+    command = git._environment(None)["GIT_SSH_COMMAND"]
+    assert command.endswith(f" -oHostName={PUBLIC} -oHostKeyAlias=git.example.com")
+    assert (
+        "-oHostName"
+        not in Git("server", pinned=Pinned("git.example.com", 443, (PUBLIC,)))._environment(None)["GIT_SSH_COMMAND"]
+    )
+
+
+def test_git_of_a_server_speaks_to_nobody_before_the_host_was_checked():
+    with pytest.raises(AssertionError, match="checked hosts only"):
+        Git("server").run(("ls-remote", "--", "https://git.example.com/org/name"), network=True)
+
+
+def test_git_of_a_person_is_not_restricted(listening):
+    git = Git("local").reaching("http", "127.0.0.1")
+    assert git.pinned is None
+    with pytest.raises(GitError):
+        git.run(("ls-remote", "--", f"http://127.0.0.1:{listening.port}/org/name"), network=True)
+    assert listening.heard[0].startswith(b"GET /org/name/info/refs")
+
+
+def test_a_job_of_a_host_that_may_not_be_asked_fails_with_what_to_do(tmp_path):
+    settings = Settings(tmp_path, store=str(tmp_path / "index"), model="hash:64")
+    ledger = open_ledger(settings.store, settings)
+    ledger.register(Repository("git.corp.example/org/name", "https://10.0.0.7/org/name"))
+    source = Source("git.corp.example/org/name", "")
+    ledger.want(source)
+    store = open_store(settings.store, create=True)
+    Runner(store, ledger, LocalQueue(), settings).run_one(source)
+    job = ledger.job(source)
+    assert (job.state, "10.0.0.7 is not a public address" in job.error) == ("failed", True)
+    assert "private_hosts" in job.hint
+    store.close()
+    ledger.close()

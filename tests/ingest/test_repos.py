@@ -508,12 +508,12 @@ def test_a_server_uses_its_own_ssh_without_prompts_and_checks_what_arrives(
     good, bad = repository("good"), repository("bad", "--bare")
     good.commit({"a.py": "1\n"})
     bad.commit_tree([(b"40000", b"..", [(b"100644", b"escape.c", b"1\n")])])
-    tree = list_tree(f"ssh://git@code.example.org{good.folder}", profile="server")
+    tree = list_tree(f"ssh://git@8.8.8.8{good.folder}", profile="server")
     assert [data for _, data in tree.reader.read(tree.entries)] == [b"1\n"]
     assert "BatchMode=yes" in log.read_text()
     assert "StrictHostKeyChecking=yes" in log.read_text()
     with pytest.raises(GitError) as caught:
-        list_tree(f"ssh://git@code.example.org{bad.folder}", profile="server")
+        list_tree(f"ssh://git@8.8.8.8{bad.folder}", profile="server")
     assert "fsckObjects" in caught.value.hint
 
 
