@@ -274,6 +274,18 @@ def test_a_cancelled_job_stops_in_its_worker_and_stays_so_when_workers_are_resta
     assert team.ledger.job(source).state == "cancelled"
 
 
+def test_a_job_that_was_handed_over_is_done_by_the_pool_that_has_the_model(team, tmp_path):
+    forge = Forge(tmp_path / "forge")
+    head = forge.push({"a.py": "def alpha(): pass\n"})
+    repo = team.register(forge)
+    source = Source(repo, "main")
+    team.ledger.want(source)
+    team.ledger.take(source, "elsewhere", 60).hand_over("embed")
+    team.start("--queue", "sync", "--queue", "embed")
+    team.until(lambda: team.indexed(repo) == head)
+    team.until(team.quiet)
+
+
 def test_hints_fold_until_they_are_taken(redis, elasticsearch_prefix):
     queue = RedisQueue(redis.url, elasticsearch_prefix)
     main = Source("git.example/api", "main")
