@@ -129,10 +129,11 @@ def _best_places(scores: memoryview[float], count: int) -> list[tuple[float, int
     steps = _steps(scores)
     if steps is None:
         return _cut(sorted(zip(scores.tolist(), range(total), strict=True), key=_order), count)
-    # The largest step that at least `count` scores reach. From above, since few scores are left there: that is quick.
-    step, left = 0x100, b""
+    # The largest step that at least `count` scores reach. A sample has its best near the place that is looked for.
+    step, down = max(steps[::count]), 2
+    left = steps.translate(None, _BELOW[step])
     while len(left) < count:
-        step -= 8
+        step, down = max(0x80, step - down), 2 * down
         left = steps.translate(None, _BELOW[step])
     while len(above := left.translate(None, _BELOW[step + 1])) >= count:
         step, left = step + 1, above
@@ -144,6 +145,7 @@ def _best_places(scores: memoryview[float], count: int) -> list[tuple[float, int
     return _cut(sorted([(scores[place], place) for place in places], key=_order), count)
 
 
+_REACHED = bytes(range(0x80, 0x100))
 _BELOW = [bytes(range(step)) for step in range(257)]
 _REACHES = [b"\0" * step + b"\1" * (256 - step) for step in range(256)]
 
@@ -154,7 +156,7 @@ def _steps(scores: memoryview[float]) -> bytes | None:
     moved = memoryview(_simsimd().wsum(scores, middle, alpha=0.5 / _REACH, beta=1.0)).cast("B")
     data = bytes(moved)
     steps = data[2::4]
-    if data[3::4].translate(None, b"\x3f") or steps.translate(None, bytes(range(0x80, 0x100))):
+    if data[3::4] != b"\x3f" * len(scores) or steps.translate(None, _REACHED):
         return None
     return steps
 
