@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,7 @@ def create_app(
     _webhooks(app, backend, settings)
     app.router.routes.append(mcp_route)
     _errors(app, metrics)
-    _describe(app)
+    _describe(app, needs_key=bool(keys))
     _put_behind(app, lambda inner: Gate(inner, settings, keys, metrics, only_local=is_loopback(settings.host)))
     app.state.parts = parts
     return app
@@ -155,7 +156,10 @@ def _errors(app: FastAPI, metrics: Metrics) -> None:
         assert isinstance(error, HTTPException)
         if isinstance(error.__cause__, CodequarryError):  # the framework wraps what reading the body raised
             return answer(request, error.__cause__)
-        return answer(request, problems.of_status(error.status_code, str(error.detail)), headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := _methods(app.openapi(), request.url.path)):
+            headers["Allow"] = ", ".join(methods)  # of all routes with the path: the framework looks at one
+        return answer(request, problems.of_status(error.status_code, str(error.detail)), headers=headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
         metrics.failures.add("internal")
@@ -171,7 +175,7 @@ def _errors(app: FastAPI, metrics: Metrics) -> None:
     app.add_exception_handler(Exception, unknown)
 
 
-def _describe(app: FastAPI) -> None:
+def _describe(app: FastAPI, *, needs_key: bool) -> None:
     """The OpenAPI document: arguments that do not fit are 400 here as everywhere else, and the framework's own form is no part."""
     made = app.openapi
 
@@ -180,8 +184,8 @@ def _describe(app: FastAPI) -> None:
             document = made()
             for operation in _operations(document):
                 operation["responses"].pop("422", None)
-                if operation["operationId"] in ("health", "ready"):
-                    operation.pop("security", None)
+                if "security" in operation and not needs_key:
+                    operation["security"].append({})  # OpenAPI's way to say that it may be left out
             for name in ("HTTPValidationError", "ValidationError"):
                 document["components"]["schemas"].pop(name, None)
             app.openapi_schema = document
@@ -194,6 +198,16 @@ def _describe(app: FastAPI) -> None:
         from codequarry.service.restdocs import html_page
 
         return Response(html_page(app.openapi()), media_type="text/html; charset=utf-8")
+
+
+def _methods(document: dict[str, Any], path: str) -> list[str]:
+    """The methods of the paths of the document that fit a path."""
+    return [
+        method.upper()
+        for template, methods in document["paths"].items()
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(template)), path)
+        for method in methods
+    ]
 
 
 def _operations(document: dict[str, Any]) -> Sequence[dict[str, Any]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from codequarry.errors import BadInput, CodequarryError, NotFound, RepositoryNotFound
+from codequarry.errors import BadInput, CodequarryError, ModelMismatch, NotFound, RepositoryNotFound
 from codequarry.search.scope import did_you_mean, near_repositories, one_source, visible
 from codequarry.types import Answer, Check, FileText, Job, Prompt, Repository, Skipped, Source, SourceState
 
@@ -137,7 +137,10 @@ class Backend:
 
         settings = self.settings
         name = self._named or known or settings.model
-        embedder = open_embedder(name, device=settings.model_device, batch_size=settings.model_batch)
+        try:
+            embedder = open_embedder(name, device=settings.model_device, batch_size=settings.model_batch)
+        except BadInput as error:  # not of whoever asks: the index, or the settings, name a model that is not there
+            raise ModelMismatch(f"the model of the index cannot be used: {error.message}", hint=error.hint) from error
         return Engine(self.quarry.store, embedder)
 
     def close(self) -> None:

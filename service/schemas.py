@@ -20,7 +20,7 @@ _EXAMPLE = "github.com/acme/api"
 class Asked(BaseModel):
     """A request: fields that are not known are refused, so that a misspelt filter never finds everything."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Filtered(Asked):
