@@ -12,6 +12,7 @@ import fcntl
 import http.client
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -175,10 +176,14 @@ def status(*, data_dir: Path) -> list[Status]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nothing listens on now.
+
+    It lies below those that the system gives to clients (from 32768 on Linux, 49152 elsewhere): a client that keeps trying to
+    reach a server that is down could be given the server's own port, and the server could not come back.
+    """
+    ports = list(range(20_000, 32_000))
+    random.shuffle(ports)
+    return next(port for port in ports if _is_free(port))
 
 
 # ----------------------------------------------------------------------------------------------------------- from wheels

@@ -17,10 +17,10 @@ Start it on as many machines as you like; each keeps its pools running until it 
 runs stop at their next step and others go on with them. Without Elasticsearch and Redis no worker is needed:
 codequarry serve does the same work itself."""
 
-EXAMPLES = """  export CODEQUARRY_ELASTICSEARCH_URL=http://localhost:9200 CODEQUARRY_REDIS_URL=redis://localhost:6379/0
-  codequarry worker
+EXAMPLES = """  codequarry worker
   codequarry worker --queue sync --concurrency 4
-  codequarry worker --queue embed"""
+  codequarry worker --queue embed
+  CODEQUARRY_ELASTICSEARCH_URL=http://elastic:9200 CODEQUARRY_REDIS_URL=redis://redis:6379/0 codequarry worker"""
 
 
 def arguments(parser: ArgumentParser) -> None:
