@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from builders import EMBEDDER, RECIPE, publish
 from commandline import FILES
 
 from codequarry.service.app import create_app
+from codequarry.service.commands.serve import listen
 from codequarry.settings import Settings
 from codequarry.store.embedded import EmbeddedStore
 from codequarry.types import Skipped, Source
@@ -56,7 +56,7 @@ class Running:
     def __init__(self, settings: Settings, **options) -> None:
         self.app = create_app(settings, **options)
         self.parts = self.app.state.parts
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = listen("127.0.0.1", 0)
         self.port = self._listening.getsockname()[1]
         self._server = uvicorn.Server(uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="on"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listening]})
