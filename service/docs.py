@@ -1,4 +1,4 @@
-"""The pages that are made from the code: `docs/settings.md`, `docs/cli.md` and `docs/rest.md`.
+"""The pages that are made from the code: `docs/settings.md`, `docs/cli.md`, `docs/rest.md` and `docs/mcp.md`.
 
 `python -m codequarry.service.docs` writes them.
 """
@@ -16,7 +16,7 @@ _MADE = "<!-- Made by `python -m codequarry.service.docs`; a test checks that it
 
 def pages() -> dict[str, str]:
     """The text of each page, by its name in `docs/`."""
-    return {"settings.md": settings_page(), "cli.md": command_page(), "rest.md": rest_page()}
+    return {"settings.md": settings_page(), "cli.md": command_page(), "rest.md": rest_page(), "mcp.md": mcp_page()}
 
 
 def settings_page() -> str:
@@ -67,6 +67,54 @@ def rest_page() -> str:
     from codequarry.settings import Settings
 
     return markdown_page(create_app(Settings(Path("unused"))).openapi())
+
+
+def mcp_page() -> str:
+    """Every tool for language models."""
+    from codequarry.service.tools import MOST_TOKENS, TOOLS
+
+    sections = []
+    for tool in TOOLS:
+        rows = []
+        schema = tool.arguments.model_json_schema()
+        for name, one in schema["properties"].items():
+            kinds = [inner.get("type", "") for inner in one.get("anyOf", [one])]
+            kind = " or ".join(_KINDS[kind] for kind in kinds if kind != "null")
+            need = ", required" if name in schema.get("required", ()) else ""
+            default = f" ({one['default']})" if one.get("default") not in (None, "", False) else ""
+            rows.append(f"| `{name}` | {kind}{need}{default} | {one.get('description', '')} |")
+        table = "\n".join(rows)
+        sections.append(
+            f"## {tool.name}\n\n{tool.description} Scope {tool.scope}.\n\n| argument | value | meaning |\n|---|---|---|\n{table}\n"
+        )
+    tools = "\n".join(sections)
+    return f"""{_MADE}
+
+# MCP
+
+The index as tools for a language model. On one's own machine the client starts `codequarry mcp`:
+
+```json
+{{"mcpServers": {{"codequarry": {{"command": "codequarry", "args": ["mcp"]}}}}}}
+```
+
+A service has the same tools at `/mcp`, with the same keys as REST, and shows each key what it may see:
+
+```json
+{{"mcpServers": {{"codequarry": {{"url": "https://search.internal/mcp", "headers": {{"Authorization": "Bearer KEY"}}}}}}}}
+```
+
+Clients of the specification of 2026-07-28 (no handshake, `server/discover`) and of those from 2024-11-05 to 2025-11-25 are
+served. There are no sessions: each request stands alone, and answers come as JSON, not as a stream.
+
+Every answer has compact text and structured content of the same, neither longer than about {MOST_TOKENS:,} tokens; `next_cursor`
+leads on. An argument that is not known is an error. An empty answer says why, an error what to do. Lines of code stand behind
+their numbers, and characters that hide or reorder text are written as escapes.
+
+{tools}"""
+
+
+_KINDS = {"string": "text", "integer": "number", "boolean": "true or false", "array": "list of texts"}
 
 
 if __name__ == "__main__":
