@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 REPO   ?= .
 Q      ?= where is the query language parsed?
+export REPO Q
 
 .DEFAULT_GOAL := help
 .PHONY: help try test test-transformers lint types bench wheel clean
@@ -25,9 +26,10 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.light
 	@touch $@
 
 try: $(VENV)/.light ## index REPO (a path or URL, default: this repository) and answer Q
-	@$(BIN)/codequarry --store .cache/try index '$(REPO)'
-	@echo; echo "? $(Q)"; echo
-	@$(BIN)/codequarry --store .cache/try search --limit 5 --lines 12 -- '$(Q)'
+	@$(BIN)/codequarry --store .cache/try index "$$REPO"
+	@echo; echo "? $$Q"; echo
+	@$(BIN)/codequarry --store .cache/try search --limit 5 --lines 12 -- "$$Q"
+	@echo; echo "the command is $(BIN)/codequarry; its index is here: $(BIN)/codequarry --store .cache/try search …"
 
 test: $(VENV)/.dev lint types ## everything but the transformers: real Elasticsearch, Redis and git
 	@$(BIN)/pytest

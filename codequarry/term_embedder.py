@@ -16,7 +16,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import isqrt, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ GAIN = 256  # isqrt(GAIN * n): finer than the rounding of the rows, and small en
 _RECIPE = 1  # of the way from text to terms to sums; raise it when equal weights begin to give other vectors
 _BATCH = 64  # texts to one matrix product
 _MEMO = 200_000
+_BLOCK = 1 << 12  # bytes of terms
 _EXACT32 = 1 << 24  # integers up to here are exact in float32
 _SQUARES64 = 1 << 27  # 256 to 1,024 squares of integers up to here add up within int64
 
@@ -87,7 +88,10 @@ class TermEmbedder:
             self._weights, self._terms = weights.read(), terms.read()
         self._stride, self._content = int(about["dim"]), str(about["content"])
         size = len(self._weights)
-        if self._terms.count(b"\n") + 1 != size or len(self._rows) != self._stride * size:
+        # How many lines end before each block: counting them anew for each term is most of the time of a vector.
+        counts = [self._terms.count(b"\n", at, at + _BLOCK) for at in range(0, len(self._terms), _BLOCK)]
+        self._before = list(accumulate(counts, initial=0))
+        if self._before[-1] + 1 != size or len(self._rows) != self._stride * size:
             raise ValueError("its parts do not fit together")
 
     # ------------------------------------------------------------------------------------------------------- documents
@@ -188,7 +192,8 @@ class TermEmbedder:
             end = terms.find(b"\n", middle)
             line = terms[start : end if end >= 0 else len(terms)]
             if line == wanted:
-                return terms.count(b"\n", 0, start)
+                block = start // _BLOCK
+                return self._before[block] + terms.count(b"\n", block * _BLOCK, start)
             if line < wanted:
                 low = start + len(line) + 1
             else:

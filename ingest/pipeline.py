@@ -135,7 +135,8 @@ class Pipeline:
         recipe = Recipe(self.options, None if self.embedder.cached else self.embedder.name)
         files, done_bytes = done + len(todo), 0
         tell(Progress("reading", tree.source, done, files, 0, size))
-        with Work(recipe, 0 if alone else self.processes) as work:
+        mine = None if self.embedder.cached else self.embedder
+        with Work(recipe, 0 if alone else self.processes, mine) as work:
             for prepared in work.prepare(tree.reader, _batches(todo)):
                 versions = [item for item in prepared if isinstance(item, FileVersion)]
                 if self.embedder.cached:

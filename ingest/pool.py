@@ -23,6 +23,7 @@ from typing import IO, Any, Self
 from codequarry.errors import CodequarryError, Upstream
 from codequarry.ingest.files import Entry, FileOptions, Reader
 from codequarry.ingest.prepare import Preparer
+from codequarry.ports import Embedder
 from codequarry.types import FileVersion, Skipped
 
 Prepared = list[FileVersion | Skipped]
@@ -39,10 +40,11 @@ class Recipe:
 class Work:
     """Prepares batches of entries, in this process (`processes` 0) or in others."""
 
-    def __init__(self, recipe: Recipe, processes: int) -> None:
+    def __init__(self, recipe: Recipe, processes: int, embedder: Embedder | None = None) -> None:
+        """`embedder`: the recipe's model where it is open already, for work in this process."""
         self.recipe = recipe
         self._workers = [_Worker(recipe) for _ in range(processes)]
-        self._here = None if processes else _Local(recipe)
+        self._here = None if processes else _Local(recipe, embedder)
 
     def prepare(self, reader: Reader, batches: Iterable[list[Entry]]) -> Iterator[Prepared]:
         """The prepared files of each batch, in the order in which they get ready. At most two batches a worker are under way."""
@@ -88,10 +90,11 @@ class Work:
 class _Local:
     """The work itself, wherever it runs."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        from codequarry.models import open_embedder
+    def __init__(self, recipe: Recipe, embedder: Embedder | None = None) -> None:
+        if embedder is None and recipe.model is not None:
+            from codequarry.models import open_embedder
 
-        embedder = None if recipe.model is None else open_embedder(recipe.model)
+            embedder = open_embedder(recipe.model)
         self.preparer = Preparer(recipe.options, embedder)
 
     def prepare(self, reader: Reader, entries: list[Entry]) -> Prepared:

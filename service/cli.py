@@ -30,13 +30,14 @@ COMMANDS = (
     Command("prompt", "build a context for a language model, with citations", "prompt"),
     Command("read", "print a file, or some of its lines, as indexed", "read"),
     Command("status", "show what is indexed, and what was left out and why", "status"),
-    Command("repositories", "list the indexed repositories, or remove one", "repositories"),
+    Command("repositories", "list, register or remove repositories", "repositories"),
     Command("watch", "keep folders indexed while they change", "watch"),
     Command("dump", "print every visible chunk, sorted, to compare two indexes", "dump"),
     Command("compact", "remove what nothing shows any more, and merge what was written in pieces", "compact"),
     Command("doctor", "check every part and say what to do", "doctor"),
     Command("serve", "answer REST, MCP and webhooks, and keep repositories indexed", "serve"),
     Command("worker", "run the workers of a team on this machine", "worker"),
+    Command("webhooks", "make the addresses that forges post to when something was pushed", "webhooks"),
     Command("jobs", "show what is indexed in the background, cancel or retry it", "jobs"),
     Command("keys", "make a key for callers of the service", "keys"),
     Command("mcp", "serve the index as tools for a language model, over stdio", "mcp"),
@@ -57,6 +58,12 @@ EXITS = """exit status:
   70   an error in codequarry itself
   130  interrupted
   141  whoever read the output has stopped reading"""
+
+# What comes with an extra only, by the package that is missed first.
+_EXTRA_OF = {
+    **dict.fromkeys(("fastapi", "uvicorn", "starlette", "pydantic", "mcp", "anyio"), "service"),
+    **dict.fromkeys(("celery", "kombu", "redis"), "workers"),
+}
 
 _GLOBAL_WITH_VALUE = ("--store", "--model", "--color")
 
@@ -97,6 +104,15 @@ def _guarded(words: list[str]) -> int:
     except SystemExit as leaving:  # argparse, after --help
         sys.stdout.flush()
         return leaving.code if isinstance(leaving.code, int) else 0
+    except ModuleNotFoundError as error:
+        if extra := _EXTRA_OF.get((error.name or "").partition(".")[0]):
+            return report(
+                BadInput(
+                    f"this command needs the package {error.name}, which is not installed",
+                    hint=f"pip install 'codequarry[{extra}]' (in a checkout: pip install '.[{extra}]')",
+                )
+            )
+        return _internal(error)
     except Exception as error:
         if "--traceback" in words:
             import traceback
@@ -119,12 +135,27 @@ def _run(words: list[str]) -> int:
         before, name, after = [], after[0], ["--help"]
     command = find(name)
     parser, module = build(command)
+    if name in ("search", "prompt"):
+        after = [_word(word) for word in after]
     args = parser.parse_args(before + after)
     from codequarry.service.terminal import open_terminal
 
     terminal = open_terminal(args.color)
     code: int = module.run(args, terminal)
     return code
+
+
+def _word(word: str) -> str:
+    """A word of the command line; a filter that is taken away (`-path:vendor`) is a word of the query and no option.
+
+    argparse takes what begins with `-` for an option unless it holds a space, and a space at its end changes no query.
+    """
+    name, colon, _ = word.removeprefix("-").partition(":")
+    return (
+        f"{word} "
+        if word[:1] == "-" and colon and name in ("repo", "lang", "path", "branch", "symbol", "kind")
+        else word
+    )
 
 
 def split(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]:

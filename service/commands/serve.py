@@ -39,6 +39,8 @@ def run(args: Namespace, terminal: Terminal) -> int:
     """Serves until it is told to stop."""
     from dataclasses import replace
 
+    import uvicorn  # noqa: F401  before anything is said of an address
+
     from codequarry.service.security import check_bind, read_keys
     from codequarry.settings import load
 
