@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -381,8 +381,3 @@ class _Later:
                     self._ledger.delivery(hook_id, summary)
                 except CodequarryError as error:
                     log.warning("the last delivery of a webhook could not be kept: %s", error)
-
-
-def secrets_with(secrets: Sequence[str], new: str) -> tuple[str, ...]:
-    """The secrets of a hook after a new one was made: it, and the last one, so that the forge can be given it without haste."""
-    return (new, *secrets[:1])

@@ -11,6 +11,7 @@ import threading
 import pytest
 from forge import NAMES, PAYLOADS, REPOSITORIES, SCHEMES, SECRET, SIGNING, Delivery, Posting, delivery, sign
 
+from codequarry.ingest.addresses import parse_address
 from codequarry.ingest.jobs import describe
 from codequarry.service.providers import MOST_AGE_S, PROVIDERS, proven, provider_of
 from codequarry.service.webhooks import MOST_BYTES
@@ -563,3 +564,250 @@ def test_a_sender_that_goes_away_leaves_nothing(start):
     sent = delivery("github/push")
     assert service.raw("/v1/webhooks/github", sent.headers, [sent.body[:100], "gone"])[0] == 400
     assert service.ledger.jobs() == []
+
+
+# ------------------------------------------------------------------------------------------------ replays, bursts, outages
+
+
+def test_a_delivery_that_comes_again_asks_for_nothing(start):
+    service = start(register=["github"])
+    address = hook(service, "github", "github.com/acme/shop")
+    sent = delivery("github/push")
+    for at in ("", address):
+        assert service.post(sent, at)[0] == 202
+        lease = service.ledger.take(Source("github.com/acme/shop", ""), "a test", 60)
+        lease.finish()
+        before = service.ledger.jobs()
+        answers = service.post_all([sent] * 300, at)
+        assert {(status, answer["outcome"]) for status, answer in answers} == {(200, "repeated")}
+        assert service.ledger.jobs() == before
+        assert [job.state for job in before] == ["done"]
+
+
+def test_a_push_of_what_is_indexed_asks_for_nothing(start):
+    service = start(register=["github"])
+    repo = "github.com/acme/shop"
+    service.ledger.update(repo, head="main")
+    service.ledger.want(Source(repo, "main"))
+    service.ledger.take(Source(repo, "main"), "a test", 60).finish(AFTER)
+    before = service.ledger.jobs()
+    assert service.post(delivery("github/push"))[1]["outcome"] == "known"
+    assert service.ledger.jobs() == before
+    for change in ({"after": BEFORE}, {"deleted": True, "after": "0" * 40}):
+        assert service.post(delivery("github/push", change=lambda body, change=change: body.update(change)))[0] in (
+            200,
+            202,
+        )
+    assert len(service.ledger.jobs()) == 2
+
+
+@pytest.mark.parametrize("what", ["branch_created", "branch_deleted"])
+def test_branches_that_nobody_wants_ask_for_nothing_and_those_that_a_glob_wants_do(start, what):
+    service = start(register=["github"])
+    repo = "github.com/acme/shop"
+    assert service.post(delivery(f"github/{what}"))[0] == 202  # which is the default branch is not known yet
+    service.ledger.take(Source(repo, ""), "a test", 60).finish()
+    service.ledger.update(repo, head="main")
+    sent = delivery(f"github/{what}", change=lambda body: body.update(n=1))
+    assert service.post(sent)[1] == {"outcome": "ignored", "repo": repo, "why": "the branch is not wanted"}
+    service.ledger.update(repo, branches=("main", "feature/*"))
+    assert service.post(sent)[0] == 202
+    service.ledger.take(Source(repo, ""), "a test", 60).finish()
+    service.ledger.update(repo, branches=(), head="master")
+    sent = delivery(f"github/{what}", change=lambda body: body.update(n=2))
+    assert service.post(sent)[0] == 202  # the payload names another default branch
+
+
+def test_a_thousand_pushes_at_once_are_one_wish_and_one_more_while_it_runs(start):
+    service = start(register=["github"])
+    sent = [delivery("github/push", change=lambda body, n=n: body.update(after=f"{n:040x}")) for n in range(1, 1001)]
+    assert {status for status, _ in service.post_all(sent[:500])} == {202}
+    (job,) = service.ledger.jobs()
+    assert (job.state, job.again) == ("waiting", False)
+    lease = service.ledger.take(job.source, "a test", 60)
+    assert {status for status, _ in service.post_all(sent[500:])} == {202}
+    (job,) = service.ledger.jobs()
+    assert (job.state, job.again) == ("running", True)
+    assert service.ledger.take(job.source, "another", 60) is None
+    lease.finish()
+    (job,) = service.ledger.jobs()
+    assert (job.state, job.again) == ("waiting", False)
+    service.ledger.take(job.source, "a test", 60).finish()
+    assert service.ledger.due() == []
+
+
+def test_the_answer_does_not_wait_for_the_queue(start):
+    queue = SlowQueue()
+    service = start(queue, register=["github", "bitbucket"])
+    for number in range(3):
+        assert service.post(delivery("github/push", change=lambda body, n=number: body.update(n=n)))[0] == 202
+        assert service.post(delivery("bitbucket/push", change=lambda body, n=number: body.update(n=n)))[0] == 202
+    assert queue.poked == []
+    assert len(service.ledger.due()) == 2
+    queue.may_go.set()
+    assert queue.has_been_poked.wait(30)
+    while {source.repo for _, source in queue.poked} != {"github.com/acme/shop", "bitbucket.org/acme/shop"}:
+        pass
+    assert len(queue.poked) <= 4  # what is asked for while the queue does not answer is said once
+
+
+def test_without_a_queue_what_is_wanted_is_in_the_ledger(start):
+    service = start(None, register=["github"])
+    assert service.post(delivery("github/push"))[0] == 202
+    assert [job.source.repo for job in service.ledger.due()] == ["github.com/acme/shop"]
+
+
+def test_while_the_ledger_cannot_be_used_the_forge_is_told_to_send_it_again(start, tmp_path):
+    service = start(register=["github"])
+    backend = service.app.state.parts.backend
+    address = hook(service, "github", "github.com/acme/shop")
+    assert service.post(delivery("github/push"))[0] == 202
+    backend.ledger.close()
+    sent = delivery("github/push", change=lambda body: body.update(n=1))
+    for at in ("", address):
+        status, answer = service.post(sent, at)
+        assert (status, answer["code"]) == (502, "store")
+    backend._ledger = None  # as a service that is started again
+    assert service.post(sent)[0] == 202  # it was not remembered as taken
+
+
+# ---------------------------------------------------------------------------------------------------------- repositories
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_is_not_registered_is_refused_and_no_webhook_is_turned_off_by_that(start, provider):
+    service = start()
+    for name in (f"{provider}/push", f"{provider}/renamed"):
+        if name not in NAMES:
+            continue
+        status, answer = service.post(delivery(name))
+        if PROVIDERS[provider].gives_up:
+            assert (status, answer["outcome"]) == (200, "refused")
+        else:
+            assert (status, answer["code"]) == (404, "not_found")
+    assert service.ledger.repositories() == []
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_repository_is_registered_where_the_settings_allow_it_and_name_its_host(start, provider):
+    host = parse_address(REPOSITORIES[provider]).identity.partition("/")[0]
+    for hosts, private in (((), ()), (("other.example",), ()), (("other.example",), ("elsewhere.example",))):
+        service = start(webhook_register=True, allowed_hosts=hosts, private_hosts=private)
+        assert service.post(delivery(f"{provider}/push"))[0] in (200, 404)
+        assert service.ledger.repositories() == []
+    service = start(webhook_register=False, allowed_hosts=(host,))
+    assert service.post(delivery(f"{provider}/push"))[0] in (200, 404)
+    service = start(webhook_register=True, allowed_hosts=(host,))
+    assert service.post(delivery(f"{provider}/push"))[0] == 202
+    (known,) = service.ledger.repositories()
+    assert (known.provider, known.provider_id.partition("/")[0]) == (provider, host)
+    assert known.repo == describe(known.url, service.settings).repo
+    assert [job.source for job in service.ledger.due()] == [Source(known.repo, "")]
+
+
+def test_a_webhook_of_one_repository_registers_no_other(start):
+    service = start(register=["gitlab"], webhook_register=True, allowed_hosts=("*",))
+    address = hook(service, "github", "gitlab.com/acme/backend/shop")
+    assert service.post(delivery("github/push"), address)[0] == 404
+    assert len(service.ledger.repositories()) == 1
+
+
+def test_addresses_of_our_own_network_are_not_registered_whatever_a_delivery_says(start):
+    service = start(webhook_register=True, allowed_hosts=("*",))
+    for url in ("https://127.0.0.1/a/b", "https://169.254.169.254/a/b", "https://localhost/a/b", "https://2130706433/a/b",
+                "http://git.example/a/b", "https://git.example:8443/a/b", "file:///etc", "/etc/passwd", "ext::sh -c x",
+                "--upload-pack=x", "https://git.example/a/b?x=y", "ssh://-oProxyCommand=x/a/b", "git.example"):  # fmt: skip
+
+        def change(body, url=url):
+            body["repository"] |= {"clone_url": url, "ssh_url": ""}
+
+        assert service.post(delivery("github/push", change=change))[0] in (400, 404)
+    assert service.ledger.repositories() == []
+
+
+def test_the_id_of_the_provider_is_learned_and_finds_the_repository_under_another_name(start):
+    service = start(register=["gitea"])
+    repo = "gitea.corp.example/acme/shop"
+    assert service.post(delivery("gitea/push"))[0] == 202
+    known = service.ledger.repository(repo)
+    assert (known.provider, known.provider_id) == ("gitea", "gitea.corp.example/140")
+    assert service.post(delivery("gitea/push_after_rename"))[0] == 202
+    new = service.ledger.repository("gitea.corp.example/acme/store")
+    assert (new.url, new.provider_id) == ("https://gitea.corp.example/acme/store.git", "gitea.corp.example/140")
+    assert service.ledger.repository(repo).told.startswith("renamed gitea.corp.example/acme/store ")
+    assert {job.source.repo for job in service.ledger.due()} == {repo, new.repo}
+
+
+def test_a_ping_is_enough_to_learn_it(start):
+    service = start(register=["github"])
+    assert service.post(delivery("github/ping"))[1] == {"outcome": "pong", "repo": "github.com/acme/shop", "why": ""}
+    assert service.ledger.repository("github.com/acme/shop").provider_id == "github.com/186853002"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("/renamed")])
+def test_a_rename_is_followed(start, name):
+    provider = name.partition("/")[0]
+    service = start(register=[provider])
+    (old,) = service.ledger.repositories()
+    assert service.post(delivery(f"{provider}/push"))[0] == 202
+    assert service.post(delivery(name))[0] == 202
+    new = old.repo.replace("shop", "store")
+    assert {known.repo for known in service.ledger.repositories()} == {old.repo, new}
+    assert service.ledger.repository(new).url.endswith(("store", "store.git"))
+    assert Source(new, "") in {job.source for job in service.ledger.due()}
+
+
+def test_who_looks_after_one_repository_cannot_open_another_by_saying_that_it_was_renamed(start):
+    service = start(register=["github"])
+    repo = "github.com/acme/shop"
+    service.ledger.update(repo, credential="robot")
+    address = hook(service, "github", repo)
+    assert service.post(delivery("github/push"), address)[0] == 202
+    assert service.post(delivery("github/renamed"), address)[0] == 202
+    (known,) = service.ledger.repositories()
+    assert (known.repo, known.told) == (repo, "")
+    assert "github.com/acme/store" in known.note
+    service.ledger.update(repo, credential="")  # what everyone may read is followed
+    assert service.post(delivery("github/renamed", change=lambda body: body.update(n=1)), address)[0] == 202
+    assert len(service.ledger.repositories()) == 2
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(("/deleted", "/private"))])
+def test_that_a_repository_is_deleted_or_private_is_kept_and_the_forge_asked(start, name):
+    provider, _, kind = name.partition("/")
+    service = start(register=[provider])
+    assert service.post(delivery(name))[0] == 202
+    (known,) = service.ledger.repositories()
+    assert known.told.startswith(f"{kind} ")
+    assert (known.state, service.ledger.job(Source(known.repo, "")).state) == ("active", "waiting")
+
+
+def test_an_old_delivery_about_a_repository_of_the_same_name_takes_nothing_away(start):
+    service = start(register=["github"])
+    service.ledger.update("github.com/acme/shop", provider="github", provider_id="github.com/999")
+    for name in ("github/deleted", "github/private", "github/renamed"):
+        status, answer = service.post(delivery(name))
+        assert status in (200, 404)
+        assert answer.get("outcome", "ignored") == "ignored"
+    (known,) = service.ledger.repositories()
+    assert (known.told, known.provider_id) == ("", "github.com/999")
+    assert service.ledger.jobs() == []
+    assert service.post(delivery("github/push"))[0] == 202  # it was deleted and made anew
+    assert service.ledger.repository("github.com/acme/shop").provider_id == "github.com/186853002"
+
+
+def test_a_name_in_other_letters_is_the_same_repository(start):
+    service = start()
+    service.ledger.register(describe("https://github.com/Acme/Shop", service.settings))
+    address = hook(service, "github", "github.com/Acme/Shop")
+    for number, at in enumerate(("", address)):
+        sent = delivery("github/push", change=lambda body, n=number: body.update(n=n))
+        assert service.post(sent, at)[1]["repo"] == "github.com/Acme/Shop"
+
+
+def test_a_delivery_without_an_address_is_found_by_its_path_where_only_one_fits(start):
+    service = start(register=["bitbucket-server"])
+    assert service.post(delivery("bitbucket-server/without_links"))[0] == 202
+    service.ledger.register(describe("https://other.example/scm/acme/shop", service.settings))
+    sent = delivery("bitbucket-server/without_links", change=lambda body: body.update(n=1))
+    assert service.post(sent)[0] == 404
