@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from codequarry import text
 from codequarry.ports import Store
-from codequarry.search.features import Question
+from codequarry.search.features import Question, name_terms
 from codequarry.search.rank import Found, Ranked
-from codequarry.types import Hit, Pattern, Place, Snippet
+from codequarry.types import Candidate, Hit, Pattern, Place, Snippet
 
 if TYPE_CHECKING:
     from codequarry.store.prefilter import LinePattern
@@ -72,6 +72,7 @@ def _shown(ranked: Ranked) -> list[Found]:
 def _hit(group: Group, shown: list[tuple[Found, str]], matcher: Matcher, explain: bool) -> Hit:
     ranked, (found, body) = group.ranked, shown[0]
     candidate = found.candidate
+    matched = matcher.lines(body, candidate.start_line)
     place = best_place(candidate.places)
     return Hit(
         repo=candidate.repo,
@@ -81,7 +82,7 @@ def _hit(group: Group, shown: list[tuple[Found, str]], matcher: Matcher, explain
         start_line=candidate.start_line,
         end_line=candidate.end_line,
         language=candidate.language,
-        symbol=candidate.symbols[0].name if candidate.symbols else "",
+        symbol=matcher.symbol(candidate, matched),
         kind=candidate.kind,
         score=ranked.score,
         url=permalink(place, candidate.path, candidate.start_line, candidate.end_line),
@@ -90,7 +91,7 @@ def _hit(group: Group, shown: list[tuple[Found, str]], matcher: Matcher, explain
         blob=candidate.blob,
         breadcrumb=candidate.breadcrumb,
         marks=candidate.marks,
-        matched_lines=matcher.lines(body, candidate.start_line),
+        matched_lines=matched,
         snippets=[_snippet(more, its_text, matcher) for more, its_text in shown[1:]],
         also_in=list(_also_in(group, place)),
         why=_why(ranked, found) if explain else {},
@@ -99,14 +100,15 @@ def _hit(group: Group, shown: list[tuple[Found, str]], matcher: Matcher, explain
 
 def _snippet(found: Found, body: str, matcher: Matcher) -> Snippet:
     candidate = found.candidate
+    matched = matcher.lines(body, candidate.start_line)
     return Snippet(
         start_line=candidate.start_line,
         end_line=candidate.end_line,
         text=body,
-        symbol=candidate.symbols[0].name if candidate.symbols else "",
+        symbol=matcher.symbol(candidate, matched),
         kind=candidate.kind,
         breadcrumb=candidate.breadcrumb,
-        matched_lines=matcher.lines(body, candidate.start_line),
+        matched_lines=matched,
     )
 
 
@@ -152,21 +154,56 @@ class Matcher:
 
     def __init__(self, question: Question, patterns: Sequence[Pattern]) -> None:
         self._patterns = _line_patterns(patterns)
+        self._text = question.symbol or question.text.strip()
         self._terms = frozenset(() if patterns else question.terms)
-        self._known = _Telling(self._terms)
-        # What every word of a term begins with: stems are where their words begin, but for letters that stemming changes
-        # (query: queri, hoping: hope, possibility: possibl).
-        self._beginnings = sorted({term[:-1] if term[-1:] in "eily" else term for term in self._terms} - {""})
+        self._words = [_Words(self._terms)]
+        if question.symbol and not patterns and (whole := text.terms(question.symbol).split()[:1]):
+            self._words.insert(
+                0, _Words(frozenset(whole))
+            )  # the name itself tells more than its parts, where it stands
 
     def lines(self, body: str, first: int) -> tuple[int, ...]:
         """The numbers of the lines that match, the first line of `body` being number `first`."""
         if self._patterns:
             data = body.encode("utf-8", "surrogateescape")
             return tuple(sorted({first + number for pattern in self._patterns for number in pattern.lines(data)}))
-        lines, telling = body.split("\n"), self._known.__getitem__
-        return tuple(
-            [first + number for number in sorted(self._likely(body)) if any(map(telling, text.split(lines[number])))]
-        )
+        for words in self._words:
+            if found := words.lines(body):
+                return tuple([first + number for number in found])
+        return ()
+
+    def symbol(self, candidate: Candidate, matched: Sequence[int]) -> str:
+        """The name that the chunk is shown under: the one asked for, else the one whose lines match, else its first.
+
+        A chunk can define several names. One that has the question's words says what was found; of those that have equally
+        many, the one that was asked for as it is written, then the first.
+        """
+        symbols = candidate.symbols
+        if not symbols:
+            return ""
+        if self._terms:
+            best = max(
+                symbols, key=lambda symbol: (symbol.name == self._text, len(self._terms & name_terms(symbol.name)))
+            )
+            if best.name == self._text or self._terms & name_terms(best.name):
+                return best.name
+        before = [symbol for symbol in symbols if matched and symbol.line <= matched[0]]
+        return (before[-1] if before else symbols[0]).name
+
+
+class _Words:
+    """Finds the lines that have one of some terms."""
+
+    def __init__(self, terms: frozenset[str]) -> None:
+        self._telling = _Telling(terms)
+        # What every word of a term begins with: stems are where their words begin, but for letters that stemming changes
+        # (query: queri, hoping: hope, possibility: possibl).
+        self._beginnings = sorted({term[:-1] if term[-1:] in "eily" else term for term in terms} - {""})
+
+    def lines(self, body: str) -> list[int]:
+        """The numbers of the lines, from 0, in order."""
+        lines, telling = body.split("\n"), self._telling.__getitem__
+        return [number for number in sorted(self._likely(body)) if any(map(telling, text.split(lines[number])))]
 
     def _likely(self, body: str) -> set[int]:
         """Lines, from 0, that have the beginning of a term; whole texts are searched, which is much quicker than lines."""
