@@ -200,9 +200,12 @@ class Receiver:
         if target.hook and target.hook.repo:
             known = self._ledger.repository(target.hook.repo)
             return known if known and there.may_be(known) else None
-        found = self._ledger.find(there.provider, there.key) if there.key else None
+        named = None
         for identity in there.identities:
-            found = found or self._ledger.repository(identity)
+            named = named or self._ledger.repository(identity)
+        if named is not None and named.provider_id in ("", there.key):
+            return named  # one read by name; looking for the id takes longer
+        found = (self._ledger.find(there.provider, there.key) if there.key else None) or named
         if found is None:  # written in other letters, or spoken of without an address
             fits = there.names if there.identities else there.may_be
             fitting = [known for known in self._ledger.repositories() if fits(known)]
