@@ -296,6 +296,8 @@ _GITLAB_EVENTS = {
 
 
 def _bitbucket_cloud(headers: Headers, body: Mapping[str, Any]) -> Notice:
+    if headers.get("x-event-key", "") in _OF_A_SERVER:
+        return _bitbucket_server(headers, body)
     event, path = headers.get("x-event-key", ""), _text(body, "repository", "full_name")
     urls = _urls(f"https://bitbucket.org/{quote(path)}.git", f"git@bitbucket.org:{path}.git") if path else ()
     named = Named(_text(body, "repository", "uuid"), urls, path, _text(body, "repository", "mainbranch", "name"))
@@ -322,6 +324,10 @@ def _bitbucket_cloud(headers: Headers, body: Mapping[str, Any]) -> Notice:
         "repo:imported": "changed",
     }
     return Notice(kinds.get(event, "other"), event, named)
+
+
+_OF_A_SERVER = ("diagnostics:ping", "repo:refs_changed", "repo:modified", "mirror:repo_synchronized")
+"""Events of Bitbucket Data Center: whoever has it may well have made a webhook of Bitbucket."""
 
 
 def _bitbucket_server(headers: Headers, body: Mapping[str, Any]) -> Notice:

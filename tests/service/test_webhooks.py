@@ -107,6 +107,12 @@ def test_a_payload_is_read_as_what_it_is(name):
         assert all("@" not in url or not url.startswith("http") for url in notice.repository.urls)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("bitbucket-server/")])
+def test_bitbucket_is_read_alike_whichever_of_the_two_it_was_taken_for(name):
+    sent = delivery(name)
+    assert PROVIDERS["bitbucket"].read(sent.lower(), json.loads(sent.body)) == read(sent)
+
+
 def test_there_are_payloads_of_every_provider_and_every_kind():
     assert {name.partition("/")[0] for name in NAMES} == set(PROVIDERS)
     assert {KINDS[name.partition("/")[2]][0] for name in NAMES} >= set(
