@@ -23,7 +23,7 @@ from codequarry.store.schema import FIELDS
 from codequarry.types import FileVersion
 
 FOLDER = "words"
-HEAP_BYTES = 90_000_000
+HEAP_BYTES = 110_000_000
 _LOCK_WAIT_S = 10.0
 
 

@@ -29,7 +29,7 @@ from codequarry.types import FileKey, FileVersion
 GRACE_S = 60.0
 """How long a version stays readable after its last source dropped it: longer than any search and its reading of texts."""
 
-PENDING_BYTES = 24 << 20
+PENDING_BYTES = 32 << 20
 """So much text is made durable at once: a stopped run loses no more work, some seconds of it."""
 
 PENDING_S = 10.0
