@@ -9,7 +9,7 @@ terms makes that quick, since a code base has about thirty times as many words a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import ceil
 
 FILLER = "_"
@@ -204,6 +204,29 @@ def glob_regex(glob: str) -> str:
     body = _glob_body(glob.strip("/"))
     prefix = "" if anchored else "(?:.*/)?"
     return f"(?s:{prefix}{body}(?:/.*)?)"
+
+
+def glob_test(globs: Iterable[str]) -> Callable[[str], bool]:
+    """Whether any of these globs matches a path, as a function; in linear time where a glob could take for ever.
+
+    Python's own matcher is quicker for the globs that people write, and needs exponential time for those of many stars or
+    braces, during which nothing else in the process runs.
+
+    Raises:
+        re.error: a glob cannot be read.
+    """
+    globs = tuple(globs)
+    regex = "|".join(map(glob_regex, globs))
+    compiled = re.compile(regex)
+    if all(glob.count("{") + len(_STARS.findall(glob)) <= 3 for glob in globs):
+        return lambda path: compiled.fullmatch(path) is not None
+    import re2
+
+    linear = re2.compile(regex.encode("utf-8", "replace"))
+    return lambda path: linear.fullmatch(path.encode("utf-8", "replace")) is not None
+
+
+_STARS = re.compile(r"\*+")
 
 
 def _glob_body(glob: str) -> str:

@@ -94,12 +94,10 @@ def _dead_paths(store: Store, states: Sequence[SourceState], scope: Scope) -> li
     paths = [path for state in states for path in store.paths(state.source)]
     notes = []
     for glob in scope.paths:
-        regex = re.compile(text.glob_regex(glob))
-        if any(regex.fullmatch(path) for path in paths):
+        if any(map(text.glob_test([glob]), paths)):
             continue
         # `src/net` is meant from the root; people mean a folder wherever it is.
-        deeper = re.compile(text.glob_regex("**/" + glob.strip("/")))
-        if elsewhere := [path for path in paths if deeper.fullmatch(path)]:
+        if elsewhere := list(filter(text.glob_test(["**/" + glob.strip("/")]), paths)):
             notes.append(f"No path matches path:{glob} from the root on; path:**/{glob.strip('/')} has {elsewhere[0]}.")
             continue
         segments = {segment for path in paths for segment in path.split("/")}

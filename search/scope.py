@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from codequarry.errors import BadInput, RepositoryNotFound
 from codequarry.search import aliases
 from codequarry.search.query import FILTERS, Query, glob_problem
-from codequarry.text import glob_regex, question_terms
+from codequarry.text import glob_test, question_terms
 from codequarry.types import Scope, Source, SourceState
 
 _GLOB = re.compile(r"[*?\[{]")
@@ -183,10 +183,9 @@ def _match(value: str, repos: Iterable[str]) -> set[str]:
     known = set(repos)
     if _GLOB.search(value):
         try:
-            regex = re.compile(f"{glob_regex(value)}|{glob_regex('**/' + value)}")
+            return set(filter(glob_test([value, f"**/{value}"]), known))
         except re.error:
             return set()
-        return {repo for repo in known if regex.fullmatch(repo)}
     if value in known:
         return {value}
     tail, head = "/" + value.lstrip("/"), value + "/"
@@ -217,7 +216,7 @@ def _is_branch(value: str, state: SourceState) -> bool:
     if not _GLOB.search(value) or state.source.folder:
         return False
     _check_glob(value)
-    return re.fullmatch(glob_regex("/" + value), branch) is not None
+    return glob_test(["/" + value])(branch)
 
 
 def one_source(repo: str, branch: str | None, states: Sequence[SourceState]) -> SourceState:

@@ -437,12 +437,9 @@ def _judge(one: Overview, now: float) -> None:
 
 
 def _glob(glob: str) -> Callable[[str], bool]:
-    import re2
-
     from codequarry.search.query import glob_problem
-    from codequarry.text import glob_regex
+    from codequarry.text import glob_test
 
     if problem := glob_problem(glob):
         raise BadInput(f"The glob {glob!r} cannot be read: {problem}.", hint="See docs/query.md for globs.")
-    regex = re2.compile(glob_regex(glob).encode("utf-8", "surrogateescape"))  # in linear time, whatever the glob
-    return lambda path: regex.fullmatch(path.encode("utf-8", "surrogateescape")) is not None
+    return glob_test([glob])

@@ -6,10 +6,10 @@ This is the one place that decides which sources a caller sees.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from codequarry.errors import BadInput
-from codequarry.text import glob_regex
+from codequarry.text import glob_test
 from codequarry.types import Scope, SourceState, Symbol
 
 
@@ -50,9 +50,9 @@ class FileTest:
             return False
         if language in self._not_languages:
             return False
-        if self._paths and not self._paths.fullmatch(path):
+        if self._paths and not self._paths(path):
             return False
-        return not (self._not_paths and self._not_paths.fullmatch(path))
+        return not (self._not_paths and self._not_paths(path))
 
 
 class ChunkTest:
@@ -78,10 +78,10 @@ class ChunkTest:
         return self._not_kinds.isdisjoint(kinds) and self._not_symbols.isdisjoint(names)
 
 
-def _any_of(globs: Sequence[str]) -> re.Pattern[str] | None:
+def _any_of(globs: Sequence[str]) -> Callable[[str], bool] | None:
     if not globs:
         return None
     try:
-        return re.compile("|".join(map(glob_regex, globs)))
+        return glob_test(globs)
     except re.error as error:
         raise BadInput(f"a path pattern cannot be read: {error}: {' '.join(globs)}") from error

@@ -113,3 +113,17 @@ def test_every_glob_is_a_regular_expression(glob):
 @given(st.text(), st.text())
 def test_tokens_of_a_text_are_no_fewer_than_of_its_beginning(first, second):
     assert text.count_tokens(first + second) >= text.count_tokens(first) - 1
+
+
+@given(st.lists(st.text("ab/*?{},.", max_size=12), min_size=1, max_size=3), st.text("ab/.", max_size=8))
+def test_globs_match_alike_whichever_way_they_are_tested(globs, path):
+    expected = any(re.fullmatch(text.glob_regex(glob), path) for glob in globs)
+    assert text.glob_test(globs)(path) == expected
+    many = [*globs, "*x*x*x*x*x*"]  # so many stars are tested in linear time
+    assert text.glob_test(many)(path) == expected
+
+
+def test_a_glob_made_to_take_for_ever_does_not():
+    path = "/".join(["a" * 60] * 4)
+    for glob in ("*a" * 40 + "b", "**a" * 40 + "b", "{a,aa}" * 60 + "b", "**/" * 40 + "b"):
+        assert not text.glob_test([glob])(path)
