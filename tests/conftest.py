@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import signal
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -15,6 +16,9 @@ from pathlib import Path
 import pytest
 
 from codequarry.compose import servers
+
+# A suite that is started in the background inherits that Ctrl-C is ignored, and so would the commands that it interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 URLS: list[str] = []  # of the nodes that were started
 
