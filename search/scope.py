@@ -202,8 +202,9 @@ def _on_branches(values: Sequence[str], chosen: list[SourceState], found: Resolv
             state for state in chosen if state.source.folder and state.head == value and state.source.repo not in named
         ]
         if chosen and not by_name and not heads:
-            known = {state.head if state.source.folder else state.source.branch for state in chosen}
-            offer = did_you_mean(near(value, known)) or f"; there is {_listed(sorted(known))}."
+            known = {state.head if state.source.folder else state.source.branch for state in chosen} - {""}
+            others = f"; there is {_listed(sorted(known))}." if known else "; a plain folder has no branches."
+            offer = did_you_mean(near(value, known)) or others
             found.dead.append(f"No branch matches branch:{value}{offer}")
         kept += [*by_name, *heads]
     return list({state.source: state for state in kept}.values())

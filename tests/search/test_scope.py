@@ -106,6 +106,14 @@ def test_an_unknown_branch_leaves_nothing_and_says_which_there_are():
     assert "main" in found.dead[0] and "dev" in found.dead[0]
 
 
+def test_a_plain_folder_is_no_branch_without_a_name():
+    plain = state("local//src/notes", "worktree:/src/notes", head="")
+    (dead,) = resolve(parse("x branch:nightly"), [state("github.com/acme/api"), plain]).dead
+    assert dead == "No branch matches branch:nightly; there is main."
+    (dead,) = resolve(parse("x branch:nightly"), [plain]).dead
+    assert dead == "No branch matches branch:nightly; a plain folder has no branches."
+
+
 def test_negated_filters_take_sources_away():
     assert sources("x -repo:acme/api -repo:other/api") == [
         "github.com/acme/web@main",
