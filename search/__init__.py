@@ -15,7 +15,7 @@ from codequarry.ports import Embedder, Store
 from codequarry.search import empty, rank, retrieve, snippets
 from codequarry.search.query import Query, parse
 from codequarry.search.scope import did_you_mean, near, one_source, resolve, visible
-from codequarry.types import Answer, FileText, Hit, Prompt, Retrieved
+from codequarry.types import Answer, FileText, Hit, Prompt, Retrieved, Source
 
 __all__ = ["MAX_LIMIT", "Engine", "Query", "parse"]
 
@@ -138,16 +138,31 @@ class Engine:
         try:
             file = self.store.read_file(state.source, path)
         except PathNotFound as error:
-            paths = self.store.paths(state.source)
-            close = [known for known in paths if known.endswith("/" + path)][:3] or _paths_near(path, paths)
-            raise PathNotFound(f"{state.source} has no file {path}{did_you_mean(close)}", hint=error.hint) from error
+            raise self._no_file(state.source, path) from error
         if start is not None or end is not None:
             lines = file.text.split("\n")
             first, last = max(start or 1, 1), min(end or len(lines), len(lines))
             if first > last:
-                raise BadInput(f"{path} has no lines {first} to {end or 'the end'}: it has {len(lines)}.")
+                raise BadInput(f"{path} has no lines {first} to {end or 'the end'}: it has {len(lines):,}.")
             file = replace(file, text="\n".join(lines[first - 1 : last]))
         return file
+
+    def _no_file(self, source: Source, path: str) -> PathNotFound:
+        """The error for a file that a source does not show: why it was left out, or the paths that come near."""
+        where = source.folder or str(source)
+        for one in self.store.skipped(source):
+            if one.path == path:
+                why = f"{one.reason}, {one.detail}" if one.detail else one.reason
+                return PathNotFound(
+                    f"{path} of {where} was left out of the index: {why}",
+                    hint="codequarry status --skipped lists all that was",
+                )
+        paths = self.store.paths(source)
+        close = [known for known in paths if known.endswith("/" + path)][:3] or _paths_near(path, paths)
+        return PathNotFound(
+            f"{where} has no file {path}{did_you_mean(close)}",
+            hint="Paths begin at the repository's root; a search for path:GLOB lists files.",
+        )
 
     def whole_file(self, hit: Hit) -> str | None:
         """The text of the file that a hit is from, None where no source shows that version any more."""

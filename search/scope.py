@@ -141,8 +141,14 @@ def _sources(
 
 
 def _in_repositories(
-    values: Sequence[str], chosen: list[SourceState], states: Sequence[SourceState], found: Resolved
+    values: Sequence[str],
+    chosen: list[SourceState],
+    states: Sequence[SourceState],
+    found: Resolved,
+    *,
+    sign: str = "repo:",
 ) -> list[SourceState]:
+    """The sources of the repositories that any of the values means; `sign` is how a note writes the filter."""
     repos = {state.source.repo for state in states}
     kept: list[SourceState] = []
     for value in values:
@@ -150,7 +156,7 @@ def _in_repositories(
         matching = set() if folders else match_repositories(value, repos)
         if not folders and not matching:
             found.dead.append(
-                f"No repository matches repo:{value}{did_you_mean(near_repositories(value, repos)) or '.'}"
+                f"No repository matches {sign}{value}{did_you_mean(near_repositories(value, repos)) or '.'}"
             )
         if len(matching) > 1 and not _GLOB.search(value):
             found.notes.append(f"repo:{value} stands for {len(matching)} repositories: {_listed(sorted(matching))}")
@@ -192,7 +198,9 @@ def _match(value: str, repos: Iterable[str]) -> set[str]:
     return {repo for repo in known if repo.endswith(tail)} or {repo for repo in known if repo.startswith(head)}
 
 
-def _on_branches(values: Sequence[str], chosen: list[SourceState], found: Resolved) -> list[SourceState]:
+def _on_branches(
+    values: Sequence[str], chosen: list[SourceState], found: Resolved, *, sign: str = "branch:"
+) -> list[SourceState]:
     kept: list[SourceState] = []
     for value in values:
         by_name = [state for state in chosen if _is_branch(value, state)]
@@ -205,7 +213,7 @@ def _on_branches(values: Sequence[str], chosen: list[SourceState], found: Resolv
             known = {state.head if state.source.folder else state.source.branch for state in chosen} - {""}
             others = f"; there is {_listed(sorted(known))}." if known else "; a plain folder has no branches."
             offer = did_you_mean(near(value, known)) or others
-            found.dead.append(f"No branch matches branch:{value}{offer}")
+            found.dead.append(f"No branch matches {sign}{value}{offer}")
         kept += [*by_name, *heads]
     return list({state.source: state for state in kept}.values())
 
@@ -227,13 +235,11 @@ def one_source(repo: str, branch: str | None, states: Sequence[SourceState]) -> 
         RepositoryNotFound: none, or more than one, with what comes near.
     """
     found = Resolved(Scope())
-    chosen = _in_repositories((repo,), list(states), states, found)
+    chosen = _in_repositories((repo,), list(states), states, found, sign="")
     if branch is not None and chosen:
-        chosen = _on_branches((branch,), chosen, found)
+        chosen = _on_branches((branch,), chosen, found, sign="")
     if not chosen:
-        raise RepositoryNotFound(
-            f"Not indexed: {'; '.join(found.dead)}.", hint="`codequarry repositories` lists what is."
-        )
+        raise RepositoryNotFound(" ".join(found.dead), hint="`codequarry repositories` lists what is indexed.")
     repos = sorted({state.source.repo for state in chosen})
     if len(repos) > 1:
         raise RepositoryNotFound(f"{repo!r} is not one repository: {_listed(repos)}.", hint="Give its full name.")

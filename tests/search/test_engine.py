@@ -13,7 +13,7 @@ from codequarry.errors import BadInput, ModelError, ModelMismatch, PathNotFound,
 from codequarry.models import open_embedder
 from codequarry.search import Engine
 from codequarry.store.embedded import EmbeddedStore
-from codequarry.types import Source
+from codequarry.types import Skipped, Source
 
 
 def paths(answer):
@@ -227,6 +227,30 @@ def test_a_file_that_is_not_there_is_an_error_with_what_comes_near(engine):
         engine.read("acme/apo", "src/retry.py")
     with pytest.raises(BadInput):
         engine.read("acme/api", "src/retry.py", start=100)
+
+
+def test_what_cannot_be_read_is_said_in_one_plain_sentence(engine):
+    with pytest.raises(RepositoryNotFound) as missing:
+        engine.read("me/tol", "tool.py")
+    assert missing.value.message == "No repository matches me/tol; did you mean local//home/me/tool?"
+    with pytest.raises(RepositoryNotFound) as missing:
+        engine.read("acme/api", "src/retry.py", branch="nightly")
+    assert missing.value.message == "No branch matches nightly; there is dev and main."
+    with pytest.raises(PathNotFound) as missing:
+        engine.read("tool", "nothing/at/all.rs")
+    assert missing.value.message == "/home/me/tool has no file nothing/at/all.rs"
+
+
+def test_a_file_that_was_left_out_is_named_with_the_reason(tmp_path):
+    store = EmbeddedStore(tmp_path / "index", create=True)
+    store.prepare(EMBEDDER, RECIPE)
+    skipped = [Skipped("big.bin", "binary"), Skipped("big.csv", "too-large", "2,000,000 bytes")]
+    publish(store, API, {"a.py": "def backoff():\n    pass\n"}, skipped=skipped)
+    for path, why in (("big.bin", "binary"), ("big.csv", "too-large, 2,000,000 bytes")):
+        with pytest.raises(PathNotFound) as missing:
+            Engine(store).read("acme/api", path)
+        assert missing.value.message == f"{path} of github.com/acme/api@main was left out of the index: {why}"
+    store.close()
 
 
 def test_importing_search_loads_nothing_slow():
