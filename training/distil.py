@@ -5,7 +5,7 @@
 Method: model2vec (Tulkens and van Dongen, 2024, https://github.com/MinishLab/model2vec): each token of the vocabulary goes
 through the transformer alone, the outputs are reduced by PCA, and each is weighted by smooth inverse frequency (Arora, Liang
 and Ma, 2017) with its rank in the vocabulary standing for its frequency (Zipf). The table is then written as integers in the
-layout that `codequarry.models.StaticEmbedder` reads; see training/README.md.
+layout that `codequarry.models.static.StaticEmbedder` reads; see training/README.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from codequarry import models, text
+from codequarry import text
+from codequarry.models.saved import quantise
+from codequarry.models.static import StaticEmbedder, word_pieces
+from codequarry.models.vectors import digest
 
 DISTILLED = Path(__file__).resolve().parent / "distilled"
 DIM = 256
@@ -88,7 +91,7 @@ def reachable(token: str) -> bool:
 
 def write(out: Path, matrix: np.ndarray, tokens: list[str]) -> None:
     """Writes our own layout: rows.i8, weights.u8, tokens.txt, model.json."""
-    rows, weights = models.quantise(matrix)
+    rows, weights = quantise(matrix)
     parts = rows.tobytes(), weights.tobytes(), "\n".join(tokens).encode()
     about = {
         "format": 1,
@@ -98,7 +101,7 @@ def write(out: Path, matrix: np.ndarray, tokens: list[str]) -> None:
         "source": "sentence-transformers/all-MiniLM-L6-v2",
         "method": f"model2vec: PCA to {DIM} dimensions, SIF {SIF:g} over Zipf ranks",
         "licence": "Apache-2.0",
-        "content": models._digest(*parts),
+        "content": digest(*parts),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, data in zip(("rows.i8", "weights.u8", "tokens.txt"), parts, strict=True):
@@ -110,10 +113,10 @@ def report(out: Path, matrix: np.ndarray, tokens: list[str]) -> None:
     """Prints sizes, and how near the integer vectors are to the floats: cosines of tokens, and of chunks of Python's library."""
     size = sum(file.stat().st_size for file in out.iterdir())
     print(f"{len(tokens)} tokens, {matrix.shape[1]} dimensions, {size / 1e6:.2f} MB in {out}")
-    rows, weights = models.quantise(matrix)
+    rows, weights = quantise(matrix)
     show("token: int8 rows and weights against float32", cosines(matrix, rows * weights[:, None].astype(np.float32)))
 
-    embedder = models.StaticEmbedder(str(out))
+    embedder = StaticEmbedder(str(out))
     row_of = {token: row for row, token in enumerate(tokens)}
     chunks = []
     for file in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
@@ -123,7 +126,7 @@ def report(out: Path, matrix: np.ndarray, tokens: list[str]) -> None:
     for at, chunk in enumerate(chunks):
         for word in text.words(chunk):
             for part in text.parts(word):
-                for row in models._word_pieces(part, lambda piece: row_of.get(piece, -1)):
+                for row in word_pieces(part, lambda piece: row_of.get(piece, -1)):
                     floats[at] += matrix[row]
     exact = np.frombuffer(embedder.embed(chunks), np.int8).reshape(len(chunks), -1)
     show(f"{len(chunks)} chunks of 50 lines: int8 vector against float64", cosines(floats, exact.astype(np.float64)))

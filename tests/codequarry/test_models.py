@@ -15,12 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codequarry import models, term_embedder
+import codequarry
 from codequarry.errors import BadInput, ModelError
-from codequarry.models import HashEmbedder, StaticEmbedder, open_embedder, quantise
+from codequarry.models import open_embedder, vectors
+from codequarry.models import static as static_model
+from codequarry.models import terms as code_model
+from codequarry.models.hashing import HashEmbedder
+from codequarry.models.saved import quantise
+from codequarry.models.static import StaticEmbedder
+from codequarry.models.tables import read_table
 from codequarry.settings import Settings
 
-SHIPPED = Path(models.__file__).parent / "data" / "code"
+SHIPPED = Path(codequarry.__file__).parent / "data" / "code"
 DISTILLED = Path(__file__).parents[2] / "training" / "distilled"
 STATIC = f"static:{DISTILLED}"
 KINDS = ["code", "static"]
@@ -90,7 +96,7 @@ def test_a_model_s_files_are_those_that_its_fingerprint_was_made_of(folder, name
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     lines = "terms.txt" if folder == SHIPPED else "tokens.txt"
     assert (
-        models._digest(*[(folder / file).read_bytes() for file in ("rows.i8", "weights.u8", lines)]) == about["content"]
+        vectors.digest(*[(folder / file).read_bytes() for file in ("rows.i8", "weights.u8", lines)]) == about["content"]
     )
     assert open_embedder(name).fingerprint.startswith(about["content"])
 
@@ -99,7 +105,7 @@ def test_a_model_s_files_are_those_that_its_fingerprint_was_made_of(folder, name
     ("file", "find"),
     [
         (SHIPPED / "terms.txt", lambda: open_embedder("code").find),
-        (DISTILLED / "tokens.txt", lambda: models._read_own(str(DISTILLED)).find),
+        (DISTILLED / "tokens.txt", lambda: read_table(str(DISTILLED), "tokens.txt").find),
     ],
     ids=KINDS,
 )
@@ -114,8 +120,8 @@ def test_what_a_model_knows_is_sorted_and_each_is_found(file, find):
 def test_vectors_of_both_models_stay_what_they_are(code, static):
     """When this fails, indexes in use would mix two kinds of vectors: raise `_RECIPE`, then write the new digest here."""
     texts = ["func (c *Client) Do(req *Request)", "naïve_café 数据库 42", "def parseHTTPHeader2(x): return x"]
-    assert (models._RECIPE, blake2b(static.embed(texts), digest_size=8).hexdigest()) == (1, "bfdc1399741f2c38")
-    assert (term_embedder._RECIPE, blake2b(code.embed(texts), digest_size=8).hexdigest()) == (1, "acfda2c9eb283e61")
+    assert (static_model._RECIPE, blake2b(static.embed(texts), digest_size=8).hexdigest()) == (1, "bfdc1399741f2c38")
+    assert (code_model._RECIPE, blake2b(code.embed(texts), digest_size=8).hexdigest()) == (1, "acfda2c9eb283e61")
 
 
 @pytest.mark.parametrize("text", ["parse_http_header", "ParseHTTPHeader", "PARSE.HTTP->header", "parseHttp\nHeader"])
@@ -148,11 +154,10 @@ def test_plain_python_and_numpy_give_the_same_bytes(either, library_chunks):
 
 
 def test_long_texts_leave_float32_and_int64_without_a_change(either, library_chunks, monkeypatch):
-    module = sys.modules[type(either).__module__]
     expected = either.embed(library_chunks)
-    monkeypatch.setattr(module, "_EXACT32", 0)
+    monkeypatch.setattr(vectors, "EXACT32", 0)
     assert either.embed(library_chunks) == expected
-    monkeypatch.setattr(module, "_SQUARES64", 0)
+    monkeypatch.setattr(vectors, "SQUARES64", 0)
     assert either.embed(library_chunks[:100]) == expected[: 100 * 256]
 
 
@@ -162,7 +167,7 @@ def test_a_long_text_has_the_direction_of_its_words(either):
 
 def test_the_memo_is_emptied_when_it_is_full(library_chunks, monkeypatch):
     expected = open_embedder(STATIC).embed(library_chunks[:200])
-    monkeypatch.setattr(models, "_MEMO", 50)
+    monkeypatch.setattr(vectors, "MEMO", 50)
     embedder = StaticEmbedder(str(DISTILLED))
     assert b"".join(embedder.embed([chunk]) for chunk in library_chunks[:200]) == expected
     assert len(embedder._of_word) < 600

@@ -13,7 +13,7 @@ import pytest
 
 from codequarry.errors import BadInput
 from codequarry.ingest.jobs import LocalQueue, Runner, describe
-from codequarry.models import HashEmbedder
+from codequarry.models.hashing import HashEmbedder
 from codequarry.settings import Settings
 from codequarry.store import open_ledger, open_store, owner
 from codequarry.types import Source

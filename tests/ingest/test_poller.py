@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from codequarry.ingest.jobs import LocalQueue, Runner, describe
 from codequarry.ingest.poller import Poller, jitter, settle
-from codequarry.models import HashEmbedder
+from codequarry.models.hashing import HashEmbedder
 from codequarry.settings import Settings
 from codequarry.store import open_ledger, open_store
 from codequarry.types import Hook, Job, Repository, Source

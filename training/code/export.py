@@ -26,8 +26,9 @@ import sources
 from corpus import Corpus
 from train import Settings
 
-from codequarry import models, text
-from codequarry.term_embedder import FILES, TermEmbedder
+from codequarry import text
+from codequarry.models.saved import quantise
+from codequarry.models.terms import FILES, TermEmbedder
 
 SURFACES = 30_000  # unstemmed parts of the exported vocabulary
 LAST = "§"  # stands before the last occurrence of a part; both forms are in the vocabulary
@@ -54,7 +55,7 @@ def main() -> None:
 
 def write(out: Path, table: np.ndarray, corpus: Corpus, settings: Settings) -> None:
     """Writes the shipped layout: rows.i8, weights.u8, terms.txt, model.json."""
-    rows, weights = models.quantise(table)
+    rows, weights = quantise(table)
     parts = rows.tobytes(), weights.tobytes(), "\n".join(corpus.terms).encode()
     about = {
         "format": 1,

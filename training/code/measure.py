@@ -41,7 +41,7 @@ def main() -> None:
 
 def open_model(name: str) -> Embedder:
     from codequarry.models import open_embedder
-    from codequarry.term_embedder import TermEmbedder
+    from codequarry.models.terms import TermEmbedder
 
     return TermEmbedder(name) if (Path(name) / "terms.txt").is_file() else open_embedder(name)
 
