@@ -1,29 +1,17 @@
-"""What repositories an organisation has, as its forge's API lists them: GitHub, GitLab, Gitea and Forgejo, one row each at the end.
-
-Lists come in pages, and the forge says where the next one is. A page is only asked from the place that was asked first: a token
-goes nowhere else, redirects and links to other hosts are errors, and over plain HTTP it only goes to this machine.
-"""
+"""What repositories an organisation has, as its forge's API lists them. GitHub, GitLab, Gitea and Forgejo: one row each."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import re
-import ssl
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codequarry.errors import BadInput, Denied, NotFound, Upstream
+from codequarry.errors import BadInput, NotFound
+from codequarry.ingest.http_api import Client
 from codequarry.text import glob_regex
-
-MOST_PAGES = 2_000
-_MOST_PAGE_BYTES = 32 << 20
-_TIMEOUT_S = 30.0
-_TRIES = 4
-_LONGEST_WAIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +84,7 @@ def discover(
     """
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name) or not set(name.split("/")).isdisjoint((".", "..")):
         raise BadInput(f"{name[:100]!r} is no name of {forge.what}", hint="as it stands in its address, like acme")
-    client = _Client(_base(forge, api), forge, token, wait)
+    client = _client(forge, api, token, wait)
     found = Discovery()
     for listed in _listed(client, forge, name):
         if reason := _left_out(listed, include, exclude, forks=forks, archived=archived):
@@ -120,7 +108,7 @@ def _left_out(listed: Listed, include: Sequence[str], exclude: Sequence[str], *,
     return "empty" if listed.empty else ""
 
 
-def _listed(client: _Client, forge: Forge, name: str) -> Iterator[Listed]:
+def _listed(client: Client, forge: Forge, name: str) -> Iterator[Listed]:
     quoted = urllib.parse.quote(name, safe="")
     for number, path in enumerate(forge.lists, 1):
         try:
@@ -162,141 +150,18 @@ def _base(forge: Forge, api: str) -> urllib.parse.SplitResult:
     return parts
 
 
-class _Client:
-    """Asks one API, and nothing else."""
-
-    def __init__(self, base: urllib.parse.SplitResult, forge: Forge, token: str, wait: Callable[[float], None]) -> None:
-        self.host = base.hostname or ""
-        self._base, self._forge, self._wait = base, forge, wait
-        self._headers = {"Accept": "application/json", "User-Agent": "codequarry", **forge.headers}
-        if token:
-            if base.scheme == "http" and self.host not in ("localhost", "127.0.0.1", "::1"):
-                raise BadInput(f"a token is not sent to {self.host} over plain http", hint="give an https address")
-            if not token.isascii() or not token.isprintable() or " " in token:
-                raise BadInput(f"what {forge.token_env} holds is no token", hint="copy it anew")
-            name, before = forge.token_header
-            self._headers[name] = before + token
-
-    def items(self, path: str) -> Iterator[Mapping[str, Any]]:
-        """The objects of all pages of a list.
-
-        Raises:
-            NotFound: there is no such list.
-        """
-        target, seen = f"{self._base.path}{path}", set[str]()
-        while target:
-            if target in seen or len(seen) >= MOST_PAGES:
-                raise self.odd("a list of pages without an end")
-            seen.add(target)
-            status, headers, body = self._ask(target)
-            if status == 404:
-                raise NotFound(f"{self.host} has nothing there")
-            page = self._json(body)
-            if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
-                raise self.odd("something else than a list")
-            yield from page
-            target = self._next(headers, target)
-
-    def _next(self, headers: http.client.HTTPMessage, target: str) -> str:
-        for link in ",".join(headers.get_all("Link") or ()).split(","):
-            match = re.fullmatch(r'\s*<([^<>]*)>\s*;.*\brel="?next"?.*', link, re.DOTALL)
-            if match is None:
-                continue
-            there = urllib.parse.urlsplit(
-                urllib.parse.urljoin(self._base._replace(path=target.partition("?")[0]).geturl(), match[1])
-            )
-            if (there.scheme, there.netloc.lower()) != (self._base.scheme, self._base.netloc.lower()):
-                raise Upstream(
-                    f"{self.host} says that its list goes on at {there.netloc[:100]}, which was not asked",
-                    hint="give the address under which the forge knows itself with --api",
-                )
-            return f"{there.path}?{there.query}"
-        return ""
-
-    def _ask(self, target: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Status, headers and body; a status that is not 200 or 404 is an error, after some patience where that may help."""
-        for left in range(_TRIES - 1, -1, -1):
-            try:
-                status, headers, body = self._once(target)
-            except (OSError, http.client.HTTPException) as error:
-                if not left:
-                    raise Upstream(
-                        f"{self.host} does not answer: {error}",
-                        hint="check the address and the network",
-                        retryable=True,
-                    ) from error
-                self._wait(2.0 ** (_TRIES - left))
-                continue
-            if status in (200, 404):
-                return status, headers, body
-            limited = (
-                status == 429
-                or (status == 403 and headers.get("X-RateLimit-Remaining") == "0")
-                or "Retry-After" in headers
-            )
-            if limited or status >= 500:
-                wait_s = _wait_s(headers) if limited else 2.0 ** (_TRIES - left)
-                if not left or wait_s > _LONGEST_WAIT_S:
-                    what = "wants to be asked later" if limited else f"answers with status {status}"
-                    raise Upstream(f"{self.host} {what}", hint=f"again in {max(1, round(wait_s))} s", retryable=True)
-                self._wait(wait_s)
-                continue
-            raise self._refused(status, headers)
-        raise AssertionError("unreachable")
-
-    def _refused(self, status: int, headers: http.client.HTTPMessage) -> Exception:
-        if status in (401, 403):
-            return Denied(
-                f"{self.host} does not let us list that",
-                hint=f"put a token with read access into {self._forge.token_env}",
-            )
-        if 300 <= status < 400:
-            to = urllib.parse.urlsplit(headers.get("Location", "")).netloc or "another place"
-            return Upstream(
-                f"{self.host} sends us to {to[:100]}, which was not asked", hint="give the right address with --api"
-            )
-        return self.odd(f"status {status}")
-
-    def _once(self, target: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        connection: http.client.HTTPConnection
-        if self._base.scheme == "https":
-            connection = http.client.HTTPSConnection(
-                self.host, self._base.port, timeout=_TIMEOUT_S, context=ssl.create_default_context()
-            )
-        else:
-            connection = http.client.HTTPConnection(self.host, self._base.port, timeout=_TIMEOUT_S)
-        try:
-            connection.request("GET", target, headers=self._headers)
-            reply = connection.getresponse()
-            body = reply.read(_MOST_PAGE_BYTES + 1)
-            if len(body) > _MOST_PAGE_BYTES:
-                raise self.odd("a page without an end")
-            return reply.status, reply.headers, body
-        finally:
-            connection.close()
-
-    def _json(self, body: bytes) -> Any:
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            raise self.odd("no JSON") from None
-
-    def odd(self, what: str) -> Upstream:
-        """The error for an answer that the API never gives."""
-        return Upstream(f"{self.host} answers with {what}", hint="is it the address of its API? --api gives another")
-
-
-def _wait_s(headers: http.client.HTTPMessage) -> float:
-    """How long to wait, as the forge says."""
-    after, reset = (
-        headers.get("Retry-After", ""),
-        headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset") or "",
+def _client(forge: Forge, api: str, token: str, wait: Callable[[float], None]) -> Client:
+    if token and (not token.isascii() or not token.isprintable() or " " in token):
+        raise BadInput(f"what {forge.token_env} holds is no token", hint="copy it anew")
+    name, before = forge.token_header
+    return Client(
+        _base(forge, api),
+        forge.headers,
+        secret=(name, before + token) if token else None,
+        doing="list that",
+        hint=f"put a token with read access into {forge.token_env}",
+        wait=wait,
     )
-    if re.fullmatch(r"[0-9]{1,6}", after):
-        return float(after)
-    if re.fullmatch(r"[0-9]{1,12}", reset):
-        return max(1.0, float(reset) - time.time())
-    return 60.0
 
 
 # -------------------------------------------------------------------------------------------------------------------- rows

@@ -66,6 +66,7 @@ _UNWANTED = re.compile(
     r"|(LITERAL|GLOB|NOGLOB|ICASE)_PATHSPECS|QUARANTINE_PATH|SHALLOW_FILE|GRAFT_FILE|CURL_VERBOSE|TRACE.*|ATTR_SOURCE)|LANG(UAGE)?|LC_.*"
 )
 _KEPT_BY_A_SERVER = re.compile(r"PATH|TMPDIR|SSH_AUTH_SOCK|SSL_CERT_(FILE|DIR)|(https?|no|all)_proxy", re.IGNORECASE)
+_SSH = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes"
 _SERVER_BYTES = 8 << 30  # largest file and largest address space of a fetch
 _SERVER_SECONDS = 900.0  # longest fetch
 
@@ -77,11 +78,16 @@ _HELPER = (
 
 
 class Credential(NamedTuple):
-    """What stood before the `@` of an address. `site` is `https://host[:port]`, the only place it is sent to."""
+    """What stood before the `@` of an address. `site` is `https://host[:port]`, the only place it is sent to.
+
+    For ssh: `key` is the path of the private key that is tried, and no other; `known_hosts` that of the file with the host's key.
+    """
 
     site: str
     username: str
     password: str | None
+    key: str | None = None
+    known_hosts: str | None = None
 
     def __repr__(self) -> str:
         return f"Credential({self.site!r}, ***)"
@@ -275,7 +281,7 @@ class Git:
             command = ["/bin/sh", "-c", limits, *command]
         for setting in (*_BOTH, *_CONFIG[self.profile], *self._resolved()):
             command += ["-c", setting]
-        if credential:
+        if credential and credential.key is None:
             if credential.password is not None:
                 command += ["-c", f"credential.{credential.site}.helper="]  # forget the helpers met before
             command += ["-c", f"credential.{credential.site}.helper={_HELPER}"]
@@ -307,7 +313,7 @@ class Git:
                 "HOME": "/nonexistent",
                 "GIT_ASKPASS": "/bin/false",
                 "GIT_ALLOW_PROTOCOL": "https:ssh",
-                "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes",
+                "GIT_SSH_COMMAND": _SSH,
             }
             if self.pinned is not None and self.pinned.port == 22 and self.pinned.addresses:
                 # The key is still looked for under the host's name.
@@ -316,6 +322,14 @@ class Git:
         else:
             environment = {key: value for key, value in os.environ.items() if not _UNWANTED.fullmatch(key)}
             environment["GIT_ALLOW_PROTOCOL"] = "file:http:https:ssh"
+        if credential and credential.key is not None:
+            environment.pop("SSH_AUTH_SOCK", None)
+            # No agent, no other key and nobody's configuration; both paths hold nothing that a shell reads otherwise.
+            ours = f" -F/dev/null -oIdentityAgent=none -oIdentitiesOnly=yes -oIdentityFile={credential.key}"
+            ours += f" -oUserKnownHostsFile={credential.known_hosts}" if credential.known_hosts else ""
+            environment["GIT_SSH_COMMAND"] = (
+                environment["GIT_SSH_COMMAND"] if self.profile == "server" else _SSH
+            ) + ours
         environment |= {
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_NO_LAZY_FETCH": "1",
@@ -323,7 +337,7 @@ class Git:
             "GIT_OPTIONAL_LOCKS": "0",
             "LC_ALL": "C",
         }
-        if credential:
+        if credential and credential.key is None:
             environment["CODEQUARRY_GIT_USERNAME"] = credential.username
             environment["CODEQUARRY_GIT_PASSWORD"] = credential.password or ""
         return environment

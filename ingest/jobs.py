@@ -198,6 +198,8 @@ class Runner:
             delay = min(600.0, max(5.0, waited))
             lease.fail(error.message, hint=error.hint, retry_in_s=_jitter(delay), counts=False)
         elif isinstance(error, GitError) and (state := remote.trouble(error)):
+            if state == "denied":
+                credentials.forget_tokens()
             self.ledger.update(job.source.repo, state=state, note=error.message)
             lease.fail(error.message, hint=error.hint)
         elif isinstance(error, CodequarryError) and not isinstance(error, Upstream):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
+from git_server import GitServer
 
 from codequarry.errors import BadInput
 from codequarry.ingest import credentials
@@ -24,59 +22,17 @@ CANARY = "canary/7f3a: secret"
 ENCODED = "canary%2F7f3a%3A%20secret"
 
 
-class Forge(BaseHTTPRequestHandler):
-    """Git's own server over HTTP, for whoever gives the right name and password."""
-
-    root: Path
-    seen: list[str]
-
-    def do_GET(self):
-        given = self.headers.get("Authorization", "")
-        self.seen.append(given)
-        if given != "Basic " + base64.b64encode(f"bot:{CANARY}".encode()).decode():
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="forge"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        parts = urlsplit(self.path)
-        env = {
-            **os.environ,
-            "GIT_PROJECT_ROOT": str(self.root),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "REQUEST_METHOD": self.command,
-            "PATH_INFO": parts.path,
-            "QUERY_STRING": parts.query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "REMOTE_USER": "bot",
-        }
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        said = subprocess.run(["git", "http-backend"], env=env, input=body, capture_output=True, check=True).stdout
-        head, _, content = said.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        self.send_response(int(fields.pop("Status", "200").split()[0]))
-        for name, value in fields.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_POST = do_GET
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def private(tmp_path, repository):
     """The address of a private repository."""
     made = repository("forge/api")
     made.commit({"a.py": "def alpha(): pass\n"})
 
-    class Here(Forge):
-        root, seen = tmp_path / "forge", []
+    class Here(GitServer):
+        root, seen, user = tmp_path / "forge", [], "bot"
+
+        def admits(self, password):
+            return password == CANARY
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Here) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -165,7 +121,19 @@ def test_a_credential_is_sent_to_its_own_host_alone(tmp_path, url):
 
 
 @pytest.mark.parametrize(
-    "line", ["t0ken", "https://git.example", "bot:t0ken", "https://bot:t0ken@", "file:///t0ken", "://t0ken@"]
+    "line",
+    [
+        "t0ken",
+        "https://git.example",
+        "bot:t0ken",
+        "https://bot:t0ken@",
+        "file:///t0ken",
+        "://t0ken@",
+        "ssh://t0ken",
+        "github-app://git.example/t0ken",
+        "github-app://t0ken@git.example",
+        "github-app://1@git.example/t0ken;id",
+    ],
 )
 def test_what_is_no_credential_is_refused_without_showing_it(tmp_path, line):
     with pytest.raises(BadInput) as refused:
