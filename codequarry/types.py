@@ -188,6 +188,7 @@ class Request:
 
     scope: Scope = field(default_factory=Scope)
     terms: tuple[str, ...] = ()  # BM25 terms; one that stands twice counts twice
+    term_weights: tuple[float, ...] = ()  # what each of `terms` counts, above 0; empty: 1 each
     vector: bytes | None = None
     words: int = 100
     vectors: int = 100

@@ -6,9 +6,10 @@ The version counts changes after which an older program would misread an index: 
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import repeat
 
 from codequarry.errors import IndexMissing, ModelMismatch, SchemaMismatch
-from codequarry.types import Chunk
+from codequarry.types import Chunk, Request
 
 SCHEMA = 1
 """Version of the layout. Raise it when the meaning of anything stored changes."""
@@ -25,6 +26,14 @@ _UNIT = 127.0 * 127.0
 def cosine(dot: float) -> float:
     """The cosine of two vectors from the dot product of their bytes: they are unit vectors times 127."""
     return dot / _UNIT
+
+
+def term_weights(request: Request) -> dict[str, float]:
+    """What each term of a request counts in all: its BM25 score is multiplied by that."""
+    weights: dict[str, float] = {}
+    for term, weight in zip(request.terms, request.term_weights or repeat(1.0), strict=False):
+        weights[term] = weights.get(term, 0.0) + weight
+    return weights
 
 
 def chunk_id(repo: str, path: str, blob: str, start_line: int, end_line: int) -> str:

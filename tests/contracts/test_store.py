@@ -556,6 +556,25 @@ def test_candidates_of_words_come_first_in_order_of_their_weighted_sum(store: St
     assert {one.path for one in candidates(store, terms="lock")} == {"a.py", "lock.py", "c.py", "d.py"}
 
 
+def test_a_weight_multiplies_what_its_term_counts_in_every_field(store: Store) -> None:
+    publish(
+        store, MAIN, {"lock.py": "def lock():\n    pass\n", "key.py": "def key():\n    pass\n", "c.py": "lock = key\n"}
+    )
+
+    def scores(terms: str, *term_weights: float) -> dict[str, tuple[float, float, float]]:
+        found = candidates(store, terms=terms, term_weights=term_weights)
+        return {one.path: (one.content, one.path_score, one.names) for one in found}
+
+    plain, tripled = scores("lock"), scores("lock", 3.0)
+    assert set(plain) == set(tripled) == {"lock.py", "c.py"}
+    for path, fields in plain.items():
+        assert tripled[path] == pytest.approx([3 * value for value in fields], rel=1e-5)
+    for path, fields in scores("lock lock").items():
+        assert scores("lock lock", 0.5, 1.5)[path] == pytest.approx(fields, rel=1e-5)
+    assert found(store, terms="lock key", term_weights=(1.0, 4.0))[0] == ("key.py", 1)
+    assert found(store, terms="lock key", term_weights=(4.0, 1.0))[0] == ("lock.py", 1)
+
+
 def test_each_field_has_its_own_score_without_its_weight(store: Store) -> None:
     publish(store, MAIN, {"lock.py": "def lock():\n    pass\n", "b.py": "lock = 1\n"})
     first = {one.path: one for one in candidates(store, terms="lock")}

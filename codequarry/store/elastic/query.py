@@ -12,7 +12,7 @@ from typing import Any
 
 from codequarry.store.elastic.documents import out
 from codequarry.store.prefilter import Edge, Every, Phrase, Piece, Requirement, Some, requirement
-from codequarry.store.schema import FIELDS
+from codequarry.store.schema import FIELDS, term_weights
 from codequarry.text import LONG, glob_regex
 from codequarry.types import Request, Scope
 
@@ -80,6 +80,8 @@ def narrowing(scope: Scope, sources: Sequence[str] | None) -> tuple[list[Query],
 
 def words(request: Request) -> list[Query]:
     """The words leg: one named clause a field, so that each field's own score comes back."""
+    if request.term_weights:
+        return _weighted_words(request)
     terms = " ".join(list(dict.fromkeys(request.terms))[:MOST_TERMS])
     if len(set(request.terms)) < len(request.terms) <= MOST_TERMS:
         terms = " ".join(request.terms)  # one that stands twice counts twice
@@ -89,6 +91,22 @@ def words(request: Request) -> list[Query]:
         {"match": {f"t_{field}": {"query": terms, "boost": weight, "_name": field}}}
         for field, weight in zip(FIELDS, request.weights, strict=True)
         if weight
+    ]
+
+
+def _weighted_words(request: Request) -> list[Query]:
+    """The words leg where each term has a weight of its own."""
+    terms = list(term_weights(request).items())[:MOST_TERMS]
+    return [
+        {
+            "bool": {
+                "should": [{"term": {f"t_{field}": {"value": term, "boost": of_term}}} for term, of_term in terms],
+                "boost": weight,
+                "_name": field,
+            }
+        }
+        for field, weight in zip(FIELDS, request.weights, strict=True)
+        if weight and terms
     ]
 
 

@@ -269,7 +269,7 @@ class EmbeddedStore:
             scoped = Scoped(connection, view, Scope(sources=scope.sources, access=scope.access))
             unknown = []
             for term in dict.fromkeys(terms):
-                hits = view.words.hits(view.words.scoring([term], (1.0, 1.0, 1.0)), _TERM_HITS)
+                hits = view.words.hits(view.words.scoring({term: 1.0}, (1.0, 1.0, 1.0)), _TERM_HITS)
                 scoped.load(hit.file for hit in hits)
                 if len(hits) < _TERM_HITS and not any(scoped.admits(hit.file, hit.row) for hit in hits):
                     unknown.append(term)

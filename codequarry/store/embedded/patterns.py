@@ -12,6 +12,7 @@ from codequarry.store.embedded.scoped import Found, Scoped
 from codequarry.store.embedded.view import View
 from codequarry.store.embedded.words import every, filtering
 from codequarry.store.prefilter import Every, LinePattern, Phrase, Piece, Requirement
+from codequarry.store.schema import term_weights
 from codequarry.types import Request
 
 _WORDS = 2_000  # words that will do for one piece; more say too little
@@ -29,7 +30,7 @@ def matching(scoped: Scoped, request: Request) -> tuple[list[Found], int, bool]:
         if (need := pattern.requirement) is not None and (query := _query(scoped.view, need)) is not None:
             conditions.append(filtering(query))
     if request.terms:
-        conditions.append((Occur.Should, words.scoring(request.terms, request.weights)))
+        conditions.append((Occur.Should, words.scoring(term_weights(request), request.weights)))
     hits = words.hits(every(conditions), max(1, int(words.searcher.num_docs)))
     scoped.load({hit.file for hit in hits})
     files = {hit.file: file for hit in hits if (file := scoped.file(hit.file)) is not None}

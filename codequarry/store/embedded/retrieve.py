@@ -12,7 +12,7 @@ from codequarry.store.embedded.patterns import matching
 from codequarry.store.embedded.scoped import Found, Scoped
 from codequarry.store.embedded.view import View
 from codequarry.store.embedded.words import every
-from codequarry.store.schema import chunk_id, cosine
+from codequarry.store.schema import chunk_id, cosine, term_weights
 from codequarry.types import Candidate, Request, Retrieved
 
 SCAN_ROWS = 250_000
@@ -70,7 +70,7 @@ def _by_words(scoped: Scoped, request: Request) -> tuple[list[Found], bool]:
     if not request.terms or request.words <= 0:
         return [], not request.terms
     words = scoped.view.words
-    query = every([(Occur.Must, words.scoring(request.terms, request.weights)), *scoped.narrow])
+    query = every([(Occur.Must, words.scoring(term_weights(request), request.weights)), *scoped.narrow])
     limit, most = request.words + max(32, request.words // 4), int(words.searcher.num_docs) + 1
     while True:
         hits = words.hits(query, limit)
@@ -149,7 +149,7 @@ def _all_matching(scoped: Scoped, request: Request, answer: Retrieved) -> Retrie
 def _field_scores(scoped: Scoped, request: Request, found: Sequence[Found]) -> _Scores:
     if not request.terms or not found:
         return {}
-    return scoped.view.words.field_scores(request.terms, [one.row for one in found])
+    return scoped.view.words.field_scores(term_weights(request), [one.row for one in found])
 
 
 def _missing_dots(

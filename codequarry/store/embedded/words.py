@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,14 +112,14 @@ class Words:
             return Query.term_query(self.schema, "raw", words[0], "basic")
         return Query.phrase_query(self.schema, "raw", list(words))
 
-    def scoring(self, terms: Sequence[str], weights: Sequence[float]) -> Query:
-        """Documents with one of the terms, scored by the weighted sum of BM25 over the fields."""
+    def scoring(self, terms: Mapping[str, float], weights: Sequence[float]) -> Query:
+        """Documents with one of the terms, scored by the sum of BM25 over terms and fields, each with its weight."""
         return Query.boolean_query(
             [
-                (Occur.Should, self._weighted(field, term, weight * count))
+                (Occur.Should, self._weighted(field, term, weight * of_term))
                 for field, weight in zip(FIELDS, weights, strict=True)
                 if weight
-                for term, count in Counter(terms).items()
+                for term, of_term in terms.items()
             ]
         )
 
@@ -128,7 +127,7 @@ class Words:
         query = Query.term_query(self.schema, field, key(term), "freq")
         return query if weight == 1.0 else Query.boost_query(query, weight)
 
-    def field_scores(self, terms: Sequence[str], rows: Sequence[int]) -> dict[int, tuple[float, float, float]]:
+    def field_scores(self, terms: Mapping[str, float], rows: Sequence[int]) -> dict[int, tuple[float, float, float]]:
         """For each of these rows that is indexed, its BM25 score in each field, without weights."""
         only = Query.const_score_query(self.any_of("row", rows), 0.0)
         of_fields: list[dict[int, float]] = []
