@@ -125,17 +125,19 @@ def _sources(
         if values:
             chosen = _in_repositories(values, chosen, states, found)
     for value in query.values("repo", negated=True):
-        away = match_repositories(value, {state.source.repo for state in states})
-        chosen = [state for state in chosen if state.source.repo not in away and not _is_folder(value, state)]
-    # A folder that was asked for by its path is what is meant, not the other sources of its repository.
+        away, folders = _meant(value, states)
+        chosen = [state for state in chosen if state.source.repo not in away and state.source not in folders]
+    # A folder that was asked for by its path or its name is what is meant, not the other sources of its repository.
     for values in (query.values("branch"), tuple(given.get("branch", ()))):
         if values:
             chosen = _on_branches(values, chosen, found)
     for value in query.values("branch", negated=True):
         chosen = [state for state in chosen if not _is_branch(value, state)]
     if not query.values("branch") and not given.get("branch"):
-        folders = {value for value in (*query.values("repo"), *given.get("repo", ())) if value.startswith("/")}
-        chosen = [state for state in chosen if state.default or state.source.folder in folders]
+        named = {
+            source for value in (*query.values("repo"), *given.get("repo", ())) for source in _meant(value, states)[1]
+        }
+        chosen = [state for state in chosen if state.default or state.source in named]
     found.states = sorted(chosen, key=lambda state: state.source)
     return [state.source for state in found.states] if asks or asks_branch else None
 
@@ -149,24 +151,39 @@ def _in_repositories(
     sign: str = "repo:",
 ) -> list[SourceState]:
     """The sources of the repositories that any of the values means; `sign` is how a note writes the filter."""
-    repos = {state.source.repo for state in states}
     kept: list[SourceState] = []
     for value in values:
-        folders = [state for state in chosen if _is_folder(value, state)]
-        matching = set() if folders else match_repositories(value, repos)
+        matching, folders = _meant(value, states)
         if not folders and not matching:
+            known = {state.source.repo for state in states}
+            known |= {
+                folder
+                for state in states
+                if (folder := state.source.folder) and not state.source.repo.endswith(folder)  # that says it already
+            }
             found.dead.append(
-                f"No repository matches {sign}{value}{did_you_mean(near_repositories(value, repos)) or '.'}"
+                f"No repository matches {sign}{value}{did_you_mean(near_repositories(value, known)) or '.'}"
             )
-        if len(matching) > 1 and not _GLOB.search(value):
-            found.notes.append(f"repo:{value} stands for {len(matching)} repositories: {_listed(sorted(matching))}")
-        kept += folders or [state for state in chosen if state.source.repo in matching]
+        if len(matching | folders) > 1 and not _GLOB.search(value):
+            listed = _listed(sorted(matching) or sorted(source.folder or "" for source in folders))
+            found.notes.append(f"{sign}{value} stands for {len(matching | folders)} repositories: {listed}")
+        kept += [state for state in chosen if state.source.repo in matching or state.source in folders]
     return list({state.source: state for state in kept}.values())
 
 
-def _is_folder(value: str, state: SourceState) -> bool:
-    """Whether a value is the absolute path of the folder that a source shows."""
-    return state.source.folder is not None and state.source.folder == (value.rstrip("/") or "/")
+def _meant(value: str, states: Iterable[SourceState]) -> tuple[set[str], set[Source]]:
+    """The repositories that a value means, or the folders: that of this path, or those named so where no repository is.
+
+    A clone's folder is often called otherwise than its remote, and it is what a person sees.
+    """
+    by_folder = {state.source.folder: state.source for state in states if state.source.folder}
+    if by_path := by_folder.get(value.rstrip("/") or "/"):
+        return set(), {by_path}
+    if matching := match_repositories(value, {state.source.repo for state in states}):
+        return matching, set()
+    if value.startswith("/"):
+        return set(), set()
+    return set(), {by_folder[folder] for folder in match_repositories(value, by_folder)}
 
 
 def match_repositories(value: str, repos: Iterable[str]) -> set[str]:

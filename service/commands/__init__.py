@@ -104,6 +104,8 @@ def refresh(quarry: CodeSearch, args: Namespace, terminal: Terminal) -> list[str
 def chosen(states: Iterable[SourceState], repo: str | None, branch: str | None = None) -> list[SourceState]:
     """The sources of the repository of that name: its full name, or the last segments of it; all where none is named.
 
+    Where no repository has it, those of the folder of that name or path.
+
     Raises:
         RepositoryNotFound: none is; the hint names one that comes near.
     """
@@ -113,6 +115,7 @@ def chosen(states: Iterable[SourceState], repo: str | None, branch: str | None =
     wanted = repo.strip("/")
     exact = [state for state in states if state.source.repo == repo]
     found = exact or [state for state in states if f"/{state.source.repo}".endswith(f"/{wanted}")]
+    found = found or in_folder(states, repo)
     found = [state for state in found if branch is None or branch in (state.source.branch, state.head)]
     if found:
         return found
@@ -125,6 +128,17 @@ def chosen(states: Iterable[SourceState], repo: str | None, branch: str | None =
     raise RepositoryNotFound(
         f"no repository {repo!r}{f' with the branch {branch!r}' if branch else ''} is indexed", hint=hint
     )
+
+
+def in_folder(states: Iterable[SourceState], name: str) -> list[SourceState]:
+    """The sources that show the folder of that path, else those whose folder ends with these segments."""
+    from pathlib import Path
+
+    here = str(Path(name).expanduser().resolve())
+    folders = [(state, state.source.folder) for state in states if state.source.folder]
+    return [state for state, folder in folders if folder == here] or [
+        state for state, folder in folders if folder.endswith(f"/{name.strip('/')}")
+    ]
 
 
 def flat(record: Any) -> dict[str, Any]:

@@ -161,6 +161,12 @@ def _remove(args: Namespace, terminal: Terminal, settings: Settings, name: str, 
         try:
             with open_quarry(args) as quarry:
                 states = chosen(quarry.repositories(), name, branch)
+                if branch is None and (folders := _only_folders(states, name)):
+                    if len(folders) > 1:
+                        raise BadInput(
+                            f"{name!r} fits {len(folders)} folders: {', '.join(folders)}", hint="give the whole path"
+                        )
+                    branch = states[0].source.branch
                 repos = sorted({state.source.repo for state in states} | (set(registered) if branch is None else set()))
                 if name in repos:
                     repos = [name]
@@ -191,6 +197,13 @@ def _remove(args: Namespace, terminal: Terminal, settings: Settings, name: str, 
         terminal.lines(f"removed {terminal.name(str(source))}" for source in removed)
         terminal.lines(f"unregistered {terminal.name(repo)}" for repo in repos if repo in registered)
     return 0
+
+
+def _only_folders(states: list[SourceState], name: str) -> list[str]:
+    """The folders that a name means, where it is the name of a folder and not of a repository."""
+    if any(state.source.repo == name or _fits(state.source.repo, name) for state in states):
+        return []
+    return [state.source.folder or "" for state in states]
 
 
 # ------------------------------------------------------------------------------------------------------------- registering

@@ -100,6 +100,20 @@ def test_the_path_of_a_folder_means_that_folder_alone():
     assert sources("x repo:/src/web") == ["github.com/acme/web@worktree:/src/web"]
 
 
+def test_a_folder_is_meant_by_its_own_name_where_no_repository_has_it():
+    clone = state("github.com/acme/api", "worktree:/src/my-clone", head="main", default=False)
+    states = [*STATES, clone, state("local/export", "worktree:/tmp/notes", head="")]
+    assert sources("x repo:my-clone", states) == ["github.com/acme/api@worktree:/src/my-clone"]
+    assert sources("x repo:src/my-clone", states) == ["github.com/acme/api@worktree:/src/my-clone"]
+    assert sources("x repo:Notes", states) == ["local/export@worktree:/tmp/notes"]
+    assert sources("x", states, repo="notes") == ["local/export@worktree:/tmp/notes"]
+    assert "github.com/acme/web@worktree:/src/web" in sources("x repo:web", states)  # the repository's name goes first
+    assert "local/export@worktree:/tmp/notes" not in sources("x -repo:notes", states)
+    assert one_source("my-clone", None, states).source.folder == "/src/my-clone"
+    (dead,) = resolve(parse("x repo:my-clnoe"), states).dead
+    assert dead == "No repository matches repo:my-clnoe; did you mean /src/my-clone?"
+
+
 def test_an_unknown_branch_leaves_nothing_and_says_which_there_are():
     found = resolve(parse("x repo:acme/api branch:nightly"), STATES)
     assert found.scope.sources == ()

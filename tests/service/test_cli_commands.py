@@ -182,6 +182,24 @@ def test_repositories_are_listed_and_removed(command, tmp_path):
     assert command("repositories").returncode == 1
 
 
+def test_a_folder_answers_to_its_own_name_and_removing_it_leaves_the_repository_s_branches(command, tmp_path):
+    repo = repository(tmp_path / "pay", FILES)
+    clone = tmp_path / "my-clone"
+    git(tmp_path, "clone", "-q", str(repo), str(clone))
+    git(clone, "remote", "set-url", "origin", "https://example.org/acme/pay.git")
+    assert command("index", clone).returncode == 0
+    assert command("index", clone, "--branch", "main").returncode == 0
+    hits = command.json("search", "repo:my-clone retry")["hits"]
+    assert hits and {hit["repo"] for hit in hits} == {"example.org/acme/pay"}
+    for name in ("my-clone", clone, "../my-clone"):
+        (source,) = command.json("status", name)["sources"]
+        assert source["branch"] == f"worktree:{clone}"
+    assert command("read", "my-clone", "README.md").stdout == FILES["README.md"]
+    (removed,) = command.json("repositories", "remove", "my-clone")["removed"]
+    assert removed["branch"] == f"worktree:{clone}"
+    assert [source["branch"] for source in command.json("repositories")["repositories"]] == ["main"]
+
+
 # -------------------------------------------------------------------------------------------------------------- indexing
 
 
