@@ -56,9 +56,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
         troubled: dict[str, str] = {}
         try:
             while True:
-                for state in _watched(quarry, wanted):
-                    _look(quarry, state, troubled, args, terminal)
+                watched = _watched(quarry, wanted)
+                changed = sum(_look(quarry, state, troubled, args, terminal) for state in watched)
                 if args.once:
+                    terminal.say(_once(len(watched), changed, len(troubled)))
                     return 4 if troubled else 0
                 time.sleep(args.every)
         except KeyboardInterrupt:
@@ -71,18 +72,28 @@ def _watched(quarry: CodeSearch, wanted: list[str]) -> list[SourceState]:
     return [state for state in states if state.source.folder in wanted] if wanted else states
 
 
+def _once(looked: int, changed: int, troubled: int) -> str:
+    """What a single look has done."""
+    said = f"{changed:,} had changed" if changed else "nothing has changed"
+    failed = f", {troubled:,} could not be indexed" if troubled else ""
+    return f"looked at {counted(looked, 'folder')}: {said}{failed}"
+
+
 def _look(
     quarry: CodeSearch, state: SourceState, troubled: dict[str, str], args: Namespace, terminal: Terminal
-) -> None:
-    """Indexes the folder if it has changed. What cannot be done now is said once, and tried again at the next look."""
+) -> bool:
+    """Indexes the folder if it has changed, and whether it had. What cannot be done now is said once, and tried again."""
     folder = state.source.folder or ""
     try:
-        _tell(quarry.freshen(state), args, terminal)
+        reports = quarry.freshen(state)
+        _tell(reports, args, terminal)
         troubled.pop(folder, None)
+        return any(report.added or report.changed or report.removed for report in reports)
     except CodequarryError as error:
         if troubled.get(folder) != error.message:
             troubled[folder] = error.message
             terminal.note(f"{folder}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+        return False
 
 
 def _tell(reports: list[Report], args: Namespace, terminal: Terminal) -> None:

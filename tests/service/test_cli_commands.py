@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -401,11 +402,19 @@ def test_watch_once_looks_at_every_indexed_folder(command, tmp_path):
     assert command("watch", "--once").returncode in (1, 3)
     repos = [repository(tmp_path / name, FILES) for name in ("one", "two")]
     assert command("index", *repos).returncode == 0
-    assert command("watch", "--once").stdout == ""
+    done = command("watch", "--once")
+    assert (done.stdout, done.stderr) == ("", "looked at 2 folders: nothing has changed\n")
     fill(repos[1], {"x.py": "x = 1\n"})
-    assert "two@" in command("watch", "--once").stdout
+    done = command("watch", "--once")
+    assert "two@" in done.stdout
+    assert done.stderr == "looked at 2 folders: 1 had changed\n"
+    assert command("watch", repos[0], "--once").stderr == "looked at 1 folder: nothing has changed\n"
     (reports,) = [command.json("watch", "--once")] if fill(repos[0], {"x.py": "x = 1\n"}) else []
     assert (reports["repo"], reports["added"]) == ("example.org/acme/one", 1)
+    shutil.rmtree(repos[1])
+    done = command("watch", "--once")
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1] == "looked at 2 folders: nothing has changed, 1 could not be indexed"
 
 
 def test_dev_status_and_down_say_when_nothing_runs(command):
