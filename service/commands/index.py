@@ -163,7 +163,8 @@ def summary(report: Report) -> list[str]:
     ]
     files = counted(report.state.files, "file") + (f" ({', '.join(counts)})" if counts else "")
     speed = f", {size(report.bytes / report.seconds)}/s" if report.bytes and report.seconds > 0.5 else ""
-    done = f"{size(report.bytes)} in {duration(report.seconds)}{speed}"
+    read = f"read {size(report.bytes)}" if report.bytes else "nothing to read,"
+    done = f"{size(report.state.size_bytes)} of text  {read} in {duration(report.seconds)}{speed}"
     return [
         f"{printable(label(report.source))}  {files}  {counted(report.state.chunks, 'chunk')}  {done}",
         *(f"  {printable(note)}" for note in report.notes),

@@ -71,7 +71,7 @@ def table(states: list[SourceState], terminal: Terminal, now: float) -> list[str
                 " ".join(part for part in (state.commit[:8], terminal.name(at)) if part),
                 counted(state.files, "file"),
                 counted(state.chunks, "chunk"),
-                size(state.size_bytes),
+                f"{size(state.size_bytes)} of text",
                 f"{state.skipped:,} left out" if state.skipped else "",
                 age(state, now),
             ]

@@ -208,6 +208,16 @@ def test_one_is_not_many(command, tmp_path):
     assert "1 file (1 added)  1 chunk " in command("index", fill(tmp_path / "app", {"a.py": "x = 1\n"})).stdout
 
 
+def test_index_and_status_call_the_same_number_by_the_same_words(command, tmp_path):
+    # Latin-1 has fewer bytes than the text that is made of it, so that the two numbers differ.
+    folder = fill(tmp_path / "app", {"a.txt": ("x" * 500 + "\n\xe9" * 500).encode("latin-1")})
+    done = command("index", folder)
+    assert re.search(r"  2\.0 kB of text  read 1\.5 kB in [\d.]+ s$", done.stdout, re.MULTILINE), done.stdout
+    assert "2.0 kB of text" in (status := command("status")).stdout
+    assert "2.0 kB of text" in status.stderr
+    assert re.search(r"  2\.0 kB of text  nothing to read, in [\d.]+ s$", command("index", folder).stdout, re.MULTILINE)
+
+
 def test_index_says_what_it_did_and_running_again_that_nothing_was_to_do(command, tmp_path):
     repo = repository(tmp_path / "app", FILES)
     done = command("index", repo)
