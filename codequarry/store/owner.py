@@ -31,6 +31,11 @@ def host_of(owner: str) -> str:
     return owner.rsplit("/", 2)[0] if owner.count("/") >= 2 else ""
 
 
+def shown(owner: str) -> str:
+    """The owner in words: `process 12 on HOST`."""
+    return f"process {owner.split('/')[-2]} on {host_of(owner)}" if host_of(owner) else owner or "another process"
+
+
 def is_gone(owner: str) -> bool:
     """Whether the owner was a process of this machine that is no more; False when that cannot be known."""
     if host_of(owner) != host():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -217,7 +218,7 @@ def test_another_process_that_lives_is_waited_for_and_one_that_is_dead_is_not(st
     assert other.stdout.readline() == "taken\n"
     with pytest.raises(WriterBusy) as caught:
         store.publish(MAIN)
-    assert str(other.pid) in caught.value.message
+    assert f"process {other.pid} on {socket.gethostname()}" in caught.value.message
     other.kill()
     other.communicate()
     assert publish(store, MAIN, FILES).files == 2

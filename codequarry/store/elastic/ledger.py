@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import socket
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from codequarry.errors import StoreError, WriterBusy
+from codequarry.store import owner
 from codequarry.store.elastic.client import At, Client, Document, Write, pause
 from codequarry.store.elastic.documents import Mark, back, mark, out, source_id, state_back, visible
 from codequarry.store.elastic.mapping import Names
@@ -35,7 +31,7 @@ class Row:
     garbage: tuple[tuple[int, int], ...] = ()  # epoch and number of parts of lists of versions to be removed
     building: bool = False
     forgotten: bool = False
-    owner: dict[str, Any] = field(default_factory=dict)  # of the lease: token, host, pid, start
+    owner: dict[str, str] = field(default_factory=dict)  # of the lease: its token, and the process
     lease: float = 0.0  # until when, by the owner's clock
     parts: dict[str, int] = field(default_factory=dict)  # "hints", "skipped": number of parts written with the pointer
     state: dict[str, Any] = field(default_factory=dict)
@@ -133,7 +129,7 @@ class Lease:
                     continue
             elif now - begin >= wait_s:
                 raise WriterBusy(
-                    f"{self.source} is being indexed by process {row.owner.get('pid')} on {row.owner.get('host')}",
+                    f"{self.source} is being indexed by {owner.shown(_process(row))}",
                     hint=f"wait for it; if it is dead its lease ends within {LEASE_S:.0f} s",
                 )
             time.sleep(min(0.5, max(0.0, wait_s - (now - begin)))) if not _is_free(row) else pause(attempt)
@@ -148,7 +144,7 @@ class Lease:
             unswept=row.unswept + open_epoch,
             building=True,
             forgotten=False,
-            owner={"token": self._token, **_me()},
+            owner={"token": self._token, "process": owner.me()},
             lease=time.time() + LEASE_S,
         )
 
@@ -206,42 +202,11 @@ def _is_free(row: Row) -> bool:
     """Whether nobody holds the row: no owner, a lapsed lease, this very process, or one of this machine that is gone."""
     if not row.owner or row.lease < time.time():
         return True
-    me = _me()
-    if row.owner.get("host") != me["host"]:
-        return False
-    return row.owner == {**row.owner, **me} or _started(row.owner["pid"]) != row.owner.get("start")
+    return _process(row) == owner.me() or owner.is_gone(_process(row))
 
 
-@cache
-def _host() -> str:
-    """Names the set of processes whose ids can be looked up here: host, boot and process namespace."""
-    boot, space = "", ""
-    with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        space = str(Path("/proc/self/ns/pid").readlink())
-    return f"{socket.gethostname()} {boot} {space}".strip()
-
-
-def _me() -> dict[str, Any]:
-    pid = os.getpid()
-    return {"host": _host(), "pid": pid, "start": _started(pid)}
-
-
-def _started(pid: int) -> str:
-    """What tells this process from another of its id, "gone" when there is none; where there is no /proc only that."""
-    if Path("/proc/self").exists():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return "gone"
-        return "gone" if fields[0] in "ZX" else fields[19]
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return "gone"
-    except OSError:
-        pass
-    return ""
+def _process(row: Row) -> str:
+    return row.owner.get("process", "")
 
 
 def shown_marks(
