@@ -70,8 +70,18 @@ def run(args: Namespace, terminal: Terminal) -> int:
     else:
         terminal.lines(table(jobs, terminal, time.time()))
         if not jobs:
-            terminal.say("no such job")
+            terminal.say(none(args))
     return 0 if jobs else 1
+
+
+def none(args: Namespace) -> str:
+    """That there are no jobs of those that the arguments name."""
+    if not args.name and not args.state and args.branch is None:
+        return "nothing is kept indexed in the background; codequarry repositories add ADDRESS has that done"
+    of = f" of {args.name}" if args.name else ""
+    branch = "" if args.branch is None else f" for the branch {args.branch!r}"
+    state = f" is {' or '.join(args.state)}" if args.state else ""
+    return f"no job{of}{branch}{state}; codequarry jobs lists all"
 
 
 def _chosen(ledger: Ledger, args: Namespace) -> list[Job]:

@@ -71,7 +71,7 @@ def command(tmp_path):
 
 
 def test_a_queued_repository_is_indexed_and_its_jobs_are_listed(command, forge):
-    assert "no such job" in command("jobs", code=1)
+    assert "nothing is kept indexed" in (said := command("jobs", code=1)) and "codequarry repositories add" in said
     assert "is queued" in command("index", forge, "--queue")
     assert command.jobs() == {"": "waiting"}
     command.work()
@@ -97,6 +97,13 @@ def test_jobs_are_cancelled_and_retried_by_the_end_of_a_name(command, forge):
     command.work()
     assert command.jobs("list", "--state", "done") == {"": "done", "main": "done"}
     assert "no repository" in command("jobs", "retry", "nothing", code=1)
+    assert "no job is failed" in command("jobs", "--state", "failed", code=1)
+    assert "no job of forge for the branch 'nightly' is running or failed" in command(
+        "jobs", "list", "forge", "--branch", "nightly", "--state", "running", "--state", "failed", code=1
+    )
+    assert "no job of forge for the branch 'nightly'" in command(
+        "jobs", "cancel", "forge", "--branch", "nightly", code=1
+    )
     assert "which repository" in command("jobs", "cancel", code=2)
 
 
