@@ -56,7 +56,12 @@ def words(text: str | bytes) -> list[str]:
 
 def split(text: str | bytes) -> list[bytes]:
     """The words as bytes. Whoever needs several things of one text splits it once and asks for them `of` the words."""
-    return _encode(text).translate(_WORD_BYTES).split()
+    return spaced(_encode(text)).split()
+
+
+def spaced(text: bytes) -> bytes:
+    """The text with a space for each byte that belongs to no word: its words stand where they stood."""
+    return text.translate(_WORD_BYTES)
 
 
 def raw(text: str | bytes) -> str:
@@ -100,17 +105,25 @@ def _unspaced(run: str) -> list[str]:
 
 
 class _Terms(dict[bytes, str]):
-    """The memo from a word to its terms, space-separated; it empties itself when it holds too many words."""
+    """The memo from a word to its terms, space-separated. Of two halves it forgets the older one when both are full.
+
+    Forgetting everything at once would cost more than all words that are met once: a code base goes on to use its usual ones.
+    """
 
     def __init__(self) -> None:
         from Stemmer import Stemmer
 
         self.stem = Stemmer("english").stemWord
+        self._older: dict[bytes, str] = {}
 
     def __missing__(self, word: bytes) -> str:
-        if len(self) >= _MEMO_LIMIT:
+        terms = self._older.get(word)
+        if terms is None:
+            terms = self._make(word[:LONG_WORD].decode("utf-8", "ignore"))
+        if len(self) >= _MEMO_LIMIT // 2:
+            self._older = self.copy()
             self.clear()
-        terms = self[word] = self._make(word[:LONG_WORD].decode("utf-8", "ignore"))
+        self[word] = terms
         return terms
 
     def _make(self, word: str) -> str:

@@ -198,25 +198,39 @@ class _Words:
         self._telling = _Telling(terms)
         # What every word of a term begins with: stems are where their words begin, but for letters that stemming changes
         # (query: queri, hoping: hope, possibility: possibl).
-        self._beginnings = sorted({term[:-1] if term[-1:] in "eily" else term for term in terms} - {""})
+        beginnings = {term[:-1] if term[-1:] in "eily" else term for term in terms} - {""}
+        self._beginnings = sorted(beginning.encode("utf-8", "replace") for beginning in beginnings)
+        self._ascii = all(map(bytes.isascii, self._beginnings))
 
     def lines(self, body: str) -> list[int]:
-        """The numbers of the lines, from 0, in order."""
-        lines, telling = body.split("\n"), self._telling.__getitem__
-        return [number for number in sorted(self._likely(body)) if any(map(telling, text.split(lines[number])))]
+        """The numbers of the lines, from 0, in order.
 
-    def _likely(self, body: str) -> set[int]:
-        """Lines, from 0, that have the beginning of a term; whole texts are searched, which is much quicker than lines."""
-        low, found = body.lower(), set[int]()
+        The whole text is searched for the beginnings, and only the words around them are looked at: a text has some hundred
+        words, of which a few tell.
+        """
+        data, telling = body.encode("utf-8", "replace"), self._telling
+        if not self._ascii:  # what is a capital, and what a word begins with, is not so simple there
+            return [
+                number
+                for number, line in enumerate(data.split(b"\n"))
+                if any(map(telling.__getitem__, text.split(line)))
+            ]
+        words = b" %b " % text.spaced(data)
+        low, found = words.lower(), set[int]()
         for beginning in self._beginnings:
-            at = number = 0
-            while (here := low.find(beginning, at)) >= 0:
-                number += low.count("\n", at, here)
-                found.add(number)
-                at = low.find("\n", here)
-                if at < 0:
-                    break
-        return found
+            number = counted = 0
+            at = low.find(beginning)
+            while at >= 0:
+                end = low.find(b" ", at)
+                if telling[words[words.rfind(b" ", 0, at) + 1 : end]]:
+                    number += data.count(b"\n", counted, at - 1)
+                    counted = at - 1
+                    found.add(number)
+                    end = data.find(b"\n", counted) + 1
+                    if not end:
+                        break
+                at = low.find(beginning, end)
+        return sorted(found)
 
 
 class _Telling(dict[bytes, bool]):

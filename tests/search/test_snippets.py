@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from codequarry import text
+from codequarry.search import snippets
 from codequarry.search.features import Question
 from codequarry.search.snippets import Matcher, best_place, permalink, with_lines
 from codequarry.types import Pattern, Place, Source
@@ -72,3 +76,22 @@ def test_lines_match_by_the_stems_of_the_questions_words():
 def test_with_patterns_only_what_they_match_counts():
     assert lines("foo(bar)\r\nfoo bar\r\nbar", ("bar",), [Pattern("foo\\(", "foo(")]) == (10,)
     assert lines("a1\nb\na2", (), [Pattern("a[0-9]$")]) == (10, 12)
+
+
+_LINES = st.lists(
+    st.lists(
+        st.sampled_from(["parseHTTP", "parsed", "x", "Größe", "İx", "größen", "=", "==", "", "\t", "reparse", "日本"]),
+        max_size=5,
+    ).map(" ".join),
+    max_size=8,
+)
+
+
+@given(_LINES, st.sampled_from(["parse", "größe", "x", "日本", "http parsing"]))
+def test_matched_lines_are_those_with_a_word_that_has_a_term_of_the_question(lines, question):
+    terms = frozenset(text.question_terms(question))
+    body = "\n".join(lines)
+
+    found = snippets._Words(terms).lines(body)
+
+    assert found == [number for number, line in enumerate(lines) if not terms.isdisjoint(text.terms(line).split())]
