@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from codequarry.errors import PathNotFound, RepositoryNotFound, WriterBusy
+from codequarry.errors import BadInput, ModelMismatch, PathNotFound, RepositoryNotFound, WriterBusy
 from codequarry.settings import Settings, load
 from codequarry.store import open_store
 from codequarry.types import Answer, Check, DumpRow, FileText, Progress, Prompt, Report, Skipped, Source, SourceState
@@ -206,16 +206,29 @@ class CodeSearch:
         return self._engine
 
     def _open_embedder(self) -> Embedder:
-        """The model of the index, else the one asked for, else the settings'; a contradiction is found by `Store.prepare`."""
+        """The model asked for, else that of the index, else the settings'; a contradiction is found by `Store.prepare`.
+
+        Raises:
+            ModelMismatch: the index was built with a model that there is no more.
+        """
         if self._embedder is None:
             from codequarry.models import open_embedder
 
             known = self.store.model()
-            self._embedder = open_embedder(
-                self._model_name or (known[0] if known else self.settings.model),
-                device=self.settings.model_device,
-                batch_size=self.settings.model_batch,
-            )
+            name = self._model_name or (known[0] if known else self.settings.model)
+            try:
+                self._embedder = open_embedder(
+                    name, device=self.settings.model_device, batch_size=self.settings.model_batch
+                )
+            except BadInput as error:
+                if known is None or name != known[0]:
+                    raise
+                # Nobody asked for that name: the index has it, from a version that knew it.
+                raise ModelMismatch(
+                    f"the index at {self.store.location} was built with the model {name},"
+                    f" which this version does not have: {error.message}",
+                    hint="delete the index and run codequarry index again, or use the version that built it",
+                ) from error
         return self._embedder
 
     def _pipeline(self, *, include_generated: bool = False) -> Pipeline:

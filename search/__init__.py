@@ -195,7 +195,7 @@ class Engine:
             if fingerprint != self.embedder.fingerprint:
                 raise ModelMismatch(
                     f"The index was built with the model {name}, the question would be embedded with {self.embedder.name}.",
-                    hint=f"Ask with the model {name}, or index again with {self.embedder.name}.",
+                    hint=f"Ask with the model {name}; or delete the index, and index again with {self.embedder.name}.",
                 )
             self._is_checked = True
 
