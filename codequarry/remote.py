@@ -7,17 +7,17 @@ The standard library speaks HTTP; connections are kept alive, one for each threa
 
 from __future__ import annotations
 
-import http.client
 import json
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from codequarry import errors
 from codequarry.api import CodeSearch
+from codequarry.connections import Connections
 from codequarry.errors import BadInput, CodequarryError, ServiceError
 from codequarry.settings import Settings
 from codequarry.types import (
@@ -39,7 +39,7 @@ SCHEMES = ("codequarry+http", "codequarry+https")
 
 Record = TypeVar("Record")
 
-_CONNECT_S, _ANSWER_S = 5.0, 120.0
+_ANSWER_S = 120.0
 _PAGE = 1000
 
 
@@ -67,11 +67,10 @@ class Service:
                 f"{shown}: an address of a service {wrong}",
                 hint="like codequarry+https://search.internal; the key is given beside it (api_key, CODEQUARRY_API_KEY)",
             )
-        self._secure, self._host, self._port = parts.scheme == "https", parts.hostname or "", port
+        self._connections = Connections(parts.hostname or "", port, secure=parts.scheme == "https", answer_s=_ANSWER_S)
         self._base = parts.path.rstrip("/")
         self.location = f"codequarry+{parts.scheme}://{parts.netloc}{self._base}"
         self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
-        self._idle: deque[http.client.HTTPConnection] = deque()
 
     def model(self) -> None:
         """A service keeps its model to itself."""
@@ -91,8 +90,8 @@ class Service:
         data = None if body is None else json.dumps(body).encode()
         headers = self._headers | ({"Content-Type": "application/json"} if data else {})
         try:
-            status, kind, content = self._exchange(method, target, data, headers)
-        except (OSError, http.client.HTTPException) as error:
+            status, kind, content, _ = self._connections.exchange(method, target, data, headers)
+        except (OSError, HTTPException) as error:
             raise ServiceError(
                 f"the service at {self.location} cannot be reached: {error or type(error).__name__}",
                 hint="is codequarry serve running there?",
@@ -111,50 +110,9 @@ class Service:
             hint="the address is that of the service, without /v1",
         )
 
-    def _exchange(
-        self, method: str, target: str, data: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, str, bytes]:
-        while True:
-            kept = self._idle.pop() if self._idle else None
-            connection = kept or self._connect()
-            try:
-                connection.request(method, target, data, headers)
-                reply = connection.getresponse()
-                content = reply.read()
-            except (ConnectionError, http.client.BadStatusLine, http.client.CannotSendRequest):
-                connection.close()
-                if (
-                    kept is None
-                ):  # else the service may have closed it while it was idle; all of this can be asked twice
-                    raise
-                continue
-            except BaseException:
-                connection.close()
-                raise
-            if reply.will_close:
-                connection.close()
-            else:
-                self._idle.append(connection)
-            return reply.status, reply.headers.get("Content-Type", ""), content
-
-    def _connect(self) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection
-        if self._secure:
-            import ssl
-
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(self._host, self._port, timeout=_CONNECT_S, context=context)
-        else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=_CONNECT_S)
-        connection.connect()
-        if connection.sock is not None:
-            connection.sock.settimeout(_ANSWER_S)
-        return connection
-
     def close(self) -> None:
         """Closes the connections that nobody uses."""
-        while self._idle:
-            self._idle.pop().close()
+        self._connections.close()
 
 
 class RemoteCodeSearch(CodeSearch):

@@ -212,11 +212,11 @@ def test_many_threads_share_it_and_a_closed_connection_is_opened_again(service):
     assert len(found) == 40
     assert set(found) == {found[0]}
     idle: Service = quarry.store
-    for connection in idle._idle:
+    for connection in idle._connections._idle:
         connection.sock.shutdown(2)
     assert quarry.search("retry").hits
     quarry.close()
-    assert not idle._idle
+    assert not idle._connections._idle
 
 
 def test_the_command_line_searches_a_service(keyed, command):

@@ -377,7 +377,7 @@ def test_a_blocked_index_is_told_at_once_and_shows_in_check(store, block, says):
 
 def test_a_connection_that_the_server_closed_while_idle_is_opened_anew(store):
     publish(store, MAIN, FILES)
-    for connection in store._client._idle:
+    for connection in store._client._connections._idle:
         connection.sock.shutdown(2)
     assert store.paths(MAIN) == sorted(FILES)
 
@@ -457,7 +457,7 @@ def test_tls_where_there_is_none_is_a_clear_error(foreign):
 def test_check_never_raises(elasticsearch_url, elasticsearch_prefix):
     store = ElasticStore(elasticsearch_url, prefix=elasticsearch_prefix, create=True)
     assert [(one.part, one.ok) for one in store.check()] == [("elasticsearch", True), ("index", False)]
-    store._client._port = 9
+    store._client._connections._port = 9
     store.close()
     assert [(one.part, one.ok) for one in store.check()] == [("elasticsearch", False)]
 

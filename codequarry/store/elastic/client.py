@@ -8,7 +8,6 @@ too, since all writes are creations or compare-and-sets: the second try then say
 
 from __future__ import annotations
 
-import http.client
 import json
 import random
 import threading
@@ -16,9 +15,11 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from codequarry.connections import Connections
 from codequarry.errors import BadInput, IndexMissing, StoreError
 from codequarry.store.elastic.documents import out
 
@@ -30,7 +31,7 @@ except ImportError:
 BULK_BYTES = 5_000_000  # of one bulk request; more brings no throughput and makes refusals dearer
 READ_DOCUMENTS = 1_000  # of one mget request
 PATIENCE_S = 120.0  # how long a write is tried again while the server refuses or cannot be reached
-CONNECT_S, ANSWER_S = 5.0, 90.0
+ANSWER_S = 90.0
 ROUNDS = 30  # of a compare-and-set that others keep winning
 
 
@@ -96,21 +97,21 @@ class Client:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{url!r} is no address of a server", hint="such as http://localhost:9200")
-        self._secure = parts.scheme == "https"
+        secure = parts.scheme == "https"
         try:
-            self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 9200)
+            port = parts.port or (443 if secure else 9200)
         except ValueError as error:
             raise BadInput(f"{parts.hostname}: {error}", hint="such as http://localhost:9200") from error
         self._base = parts.path.rstrip("/")
-        name = f"[{self._host}]" if ":" in self._host else self._host
-        self.url = f"{parts.scheme}://{name}:{self._port}{self._base}"
+        name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self.url = f"{parts.scheme}://{name}:{port}{self._base}"
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"ApiKey {api_key}"
         elif parts.username:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-        self._idle: list[http.client.HTTPConnection] = []
+        self._connections = Connections(parts.hostname, port, secure=secure, answer_s=ANSWER_S)
         self._waited = threading.local()
 
     @property
@@ -144,10 +145,12 @@ class Client:
         while True:
             failure: StoreError | IndexMissing
             try:
-                status, answer = self._exchange(method, self._base + path, data, headers)
-            except (OSError, http.client.HTTPException) as error:
+                reply = self._connections.exchange(method, self._base + path, data, headers)
+            except (OSError, HTTPException) as error:
                 failure = self._unreachable(error)
             else:
+                self._waited.ms = self.waited_ms + reply.waited_s * 1000
+                status, answer = reply.status, _parsed(reply.content)
                 if status < 400 or status in allow:
                     return status, answer
                 failure = self._refused(status, answer)
@@ -155,51 +158,6 @@ class Client:
                 raise failure
             pause(attempt)
             attempt += 1
-
-    def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
-        kept = self._idle.pop() if self._idle else None
-        while True:
-            connection = kept or self._connect()
-            try:
-                connection.request(method, path, data, headers)
-                sent = time.perf_counter()
-                reply = connection.getresponse()
-                content = reply.read()
-                self._waited.ms = self.waited_ms + (time.perf_counter() - sent) * 1000
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                # The server may have closed a kept connection while it was idle; that is no failure yet.
-                if kept and isinstance(
-                    error, (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest)
-                ):
-                    kept = None
-                    continue
-                raise
-            except BaseException:
-                connection.close()  # an answer that nobody read would be taken for that of the next request
-                raise
-            if reply.will_close:
-                connection.close()
-            else:
-                self._idle.append(connection)
-            try:
-                return reply.status, loads(content) if content else {}
-            except ValueError:
-                return reply.status, {"error": content[:300].decode("utf-8", "replace")}
-
-    def _connect(self) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection
-        if self._secure:
-            import ssl
-
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=context)
-        else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S)
-        connection.connect()
-        if connection.sock is not None:
-            connection.sock.settimeout(ANSWER_S)
-        return connection
 
     def _unreachable(self, error: Exception) -> StoreError:
         import ssl
@@ -431,13 +389,19 @@ class Client:
 
     def close(self) -> None:
         """Closes idle connections; the client may be used on."""
-        while self._idle:
-            self._idle.pop().close()
+        self._connections.close()
 
 
 def pause(attempt: int) -> None:
     """Waits before the next try: exponential back-off with full jitter, at most 10 s."""
     time.sleep(random.uniform(0, min(10.0, 0.05 * 2**attempt)))  # noqa: S311 - jitter
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return loads(content) if content else {}
+    except ValueError:
+        return {"error": content[:300].decode("utf-8", "replace")}
 
 
 def _reason(error: Any) -> tuple[str, str]:
