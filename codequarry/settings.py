@@ -149,6 +149,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Keys that callers of the service may use, as `codequarry keys new` prints them; without any, everyone is let in.",
         secret=True,
     ),
+    Setting(
+        "api_keys_file",
+        "place",
+        "",
+        "file",
+        "More keys, an entry a line, read anew when the file changes: a key whose line is removed opens nothing a second later.",
+    ),
     Setting("api_key", "text", "", "", "The key with which a codequarry+http(s):// service is asked.", secret=True),
     Setting(
         "rate_limit",
@@ -242,6 +249,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8765
     api_keys: tuple[str, ...] = ()
+    api_keys_file: str = ""
     api_key: str = ""
     rate_limit: int = 6000
     request_timeout_s: int = 20

@@ -23,10 +23,11 @@ from codequarry.errors import CodequarryError, Upstream
 from codequarry.service import problems
 from codequarry.service.backend import Backend
 from codequarry.service.gate import Gate
+from codequarry.service.keyring import KEEP_S, Keyring
 from codequarry.service.metrics import Metrics
 from codequarry.service.pool import Pool
 from codequarry.service.routes import Parts, health, jobs, repositories, search
-from codequarry.service.security import is_loopback, read_keys
+from codequarry.service.security import is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -57,7 +58,7 @@ def create_app(
     Raises:
         SettingsError: keys that cannot be read.
     """
-    keys = read_keys(settings.api_keys)
+    keys = Keyring(settings)
     backend = Backend(settings, location=location, queue=queue)
     metrics = Metrics()
     pool = Pool(settings.search_threads, settings.request_timeout_s)
@@ -71,9 +72,11 @@ def create_app(
     async def running(app: FastAPI) -> AsyncIterator[None]:
         with (work or (lambda _: nullcontext()))(backend):
             async with mcp_running():
-                warming = asyncio.create_task(_warm(parts))
+                beside = [asyncio.create_task(_warm(parts)), asyncio.create_task(_keep(keys))]
                 yield
-                warming.cancel()
+                for task in beside:
+                    task.cancel()
+        keys.keep()
         pool.close()
         backend.close()
 
@@ -110,6 +113,13 @@ async def _warm(parts: Parts) -> None:
     """Opens the index and loads the model before somebody waits for it; what fails now is said to whoever asks."""
     with suppress(CodequarryError):
         await parts.pool.run(lambda: parts.backend.engine)
+
+
+async def _keep(keys: Keyring) -> None:
+    """Writes down now and then when keys were used."""
+    while True:
+        await asyncio.sleep(KEEP_S)
+        await asyncio.to_thread(keys.keep)
 
 
 def _webhooks(app: FastAPI, backend: Backend, settings: Settings) -> None:

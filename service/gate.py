@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from codequarry.errors import CodequarryError, NoKey, TooLarge, TooOften
 from codequarry.service.problems import respond
-from codequarry.service.security import ANYONE, Caller, Keys, check_origin
+from codequarry.service.security import ANYONE, Caller, check_origin
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from codequarry.service.keyring import Keyring
     from codequarry.service.metrics import Metrics
     from codequarry.settings import Settings
 
@@ -62,7 +63,7 @@ class Gate:
     """The layer. It leaves in the scope's `state`: `caller`, `request_id`."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, keys: Keys, metrics: Metrics, *, only_local: bool = True
+        self, app: ASGIApp, settings: Settings, keys: Keyring, metrics: Metrics, *, only_local: bool = True
     ) -> None:
         self.app, self.keys, self.metrics = app, keys, metrics
         self.only_local = only_local
@@ -131,10 +132,7 @@ class Gate:
                 retry_after_s=wait_s,
             )
         if caller is None:
-            raise NoKey(
-                "this service does not know the key" if _presented(headers) else "this service needs a key",
-                hint="send Authorization: Bearer KEY; codequarry keys new makes one",
-            )
+            raise self._no_key(_presented(headers))
         if not self.keys and not path.startswith(WEBHOOKS):
             check_origin(headers, only_local=self.only_local)
         return caller
@@ -143,7 +141,18 @@ class Gate:
         if not self.keys:
             return ANYONE
         presented = _presented(headers)
-        return self.keys.find(presented) if presented else None
+        key = self.keys.find(presented) if presented else None
+        caller = self.keys.caller(key) if key else None
+        if caller is not None:
+            self.metrics.key_used.set(time.time(), caller.id)
+        return caller
+
+    def _no_key(self, presented: str) -> NoKey:
+        key = self.keys.find(presented) if presented else None
+        if key is not None:
+            return NoKey(f"the key {key.caller.id!r} was good until {key.until}", hint="ask for another one")
+        says = "this service does not know the key" if presented else "this service needs a key"
+        return NoKey(says, hint="send Authorization: Bearer KEY; codequarry keys new makes one")
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "") or "other"  # never the path itself: each would be a series

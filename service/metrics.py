@@ -43,6 +43,17 @@ class Counter:
             yield sample(self.name, zip(self.labels, values, strict=True), number)
 
 
+class Gauge(Counter):
+    """A number for each combination of labels that is set."""
+
+    kind = "gauge"
+
+    def set(self, number: float, *values: str) -> None:
+        """Sets the number of these values of the labels."""
+        with self._lock:
+            self._values[values] = number
+
+
 class Histogram:
     """How many durations, in seconds, were at most as long as each bound."""
 
@@ -94,6 +105,9 @@ class Metrics:
         self.tools = Counter(
             "codequarry_mcp_calls_total", "Calls of MCP tools, by tool and outcome.", ("tool", "outcome")
         )
+        self.key_used = Gauge(
+            "codequarry_key_used_timestamp_seconds", "When an API key was last used, by its id.", ("key",)
+        )
 
     def legs_of(self, times_ms: Mapping[str, float]) -> None:
         """Counts the steps of one search."""
@@ -103,7 +117,8 @@ class Metrics:
     def text(self, gauges: Iterable[str] = ()) -> str:
         """All samples; `gauges` are lines that `gauge` made."""
         lines = []
-        for metric in (self.requests, self.seconds, self.legs, self.refused, self.failures, self.tools):
+        counted = (self.requests, self.seconds, self.legs, self.refused, self.failures, self.tools, self.key_used)
+        for metric in counted:
             lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}", *metric.lines()]
         return "\n".join([*lines, *gauges]) + "\n"
 

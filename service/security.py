@@ -1,8 +1,9 @@
 """Who asks, and what they may: API keys, their scopes and groups, and where a service without keys may listen.
 
-A key is `cq_ID_SECRET` with 256 random bits. The service is given `ID:SHA256:SCOPES[:GROUPS]`, several separated by commas, scopes
-and groups by `+`: what it keeps opens nothing, and a random secret needs no slow hash. Without any key configured, everyone who
-reaches the service may do everything, so it then listens on this machine alone and answers no page of another site.
+A key is `cq_ID_SECRET` with 256 random bits. The service is given `ID:SHA256:SCOPES[:GROUPS[:UNTIL]]`, scopes and groups separated
+by `+`, UNTIL the last day (UTC) on which it is taken: what it keeps opens nothing, and a random secret needs no slow hash. Without
+any key configured, everyone who reaches the service may do everything, so it then listens on this machine alone and answers no
+page of another site.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ import secrets
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from codequarry.errors import BadInput, Denied, SettingsError
+
+if TYPE_CHECKING:
+    from codequarry.service.keyring import Keyring
 
 SCOPES = {
     "search": "search, and build prompts",
@@ -62,6 +68,16 @@ class Key:
 
     digest: bytes
     caller: Caller
+    until: date | None = None  # the last day on which it is taken
+
+    @property
+    def mark(self) -> str:
+        """What tells it from another key of the same id: the beginning of its digest, as it stands in its entry."""
+        return f"{self.caller.id}:{self.digest.hex()[:8]}"
+
+    def has_ended(self, now: float) -> bool:
+        """Whether it is not taken any more; `now` in Unix seconds."""
+        return self.until is not None and datetime.fromtimestamp(now, UTC).date() > self.until
 
 
 class Keys:
@@ -73,13 +89,13 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self.keys)
 
-    def find(self, presented: str) -> Caller | None:
-        """The caller whose key this is, None when it is nobody's. Takes as long for a wrong key as for a right one."""
+    def find(self, presented: str) -> Key | None:
+        """The key that this is, None when it is none. Takes as long for a wrong key as for a right one."""
         digest = hashlib.sha256(presented.encode("utf-8", "surrogateescape")).digest()
         found = None
         for key in self.keys:
             if hmac.compare_digest(digest, key.digest):
-                found = key.caller
+                found = key
         return found
 
 
@@ -89,21 +105,27 @@ def read_keys(entries: Iterable[str]) -> Keys:
     Raises:
         SettingsError: an entry that is none; the message names its place, and nothing that stands in it.
     """
-    return Keys(_read_key(number, entry) for number, entry in enumerate(entries, 1))
+    return Keys(read_key(entry, f"CODEQUARRY_API_KEYS: entry {number}") for number, entry in enumerate(entries, 1))
 
 
-def _read_key(number: int, entry: str) -> Key:
+def read_key(entry: str, place: str) -> Key:
+    """The key of one entry; `place` is where it stands, for the message.
+
+    Raises:
+        SettingsError: it is none.
+    """
+
     def wrong(why: str) -> SettingsError:
         return SettingsError(
-            f"CODEQUARRY_API_KEYS: entry {number} {why}",
+            f"{place} {why}",
             name="CODEQUARRY_API_KEYS",
             hint="an entry is ID:SHA256:SCOPES, as codequarry keys new prints it",
         )
 
     parts = entry.split(":")
-    if len(parts) not in (3, 4):
-        raise wrong(f"has {len(parts)} parts, not 3 or 4")
-    name, digest, scopes, groups = (*parts, "")[:4]
+    if len(parts) not in (3, 4, 5):
+        raise wrong(f"has {len(parts)} parts, not 3 to 5")
+    name, digest, scopes, groups, until = (*parts, "", "")[:5]
     if not _ID.fullmatch(name):
         raise wrong("has no id of letters, digits, . and -")
     if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
@@ -111,7 +133,11 @@ def _read_key(number: int, entry: str) -> Key:
     wanted = frozenset(filter(None, scopes.split("+")))
     if not wanted or wanted - SCOPES.keys():
         raise wrong(f"has other scopes than {', '.join(SCOPES)}, separated by +")
-    return Key(bytes.fromhex(digest), Caller(name, wanted, access_of(name, wanted, groups.split("+"))))
+    try:
+        last = date.fromisoformat(until) if until else None
+    except ValueError:
+        raise wrong("ends on no day, which is written as 2030-12-31") from None
+    return Key(bytes.fromhex(digest), Caller(name, wanted, access_of(name, wanted, groups.split("+"))), last)
 
 
 def access_of(name: str, scopes: frozenset[str], groups: Iterable[str]) -> tuple[str, ...] | None:
@@ -119,8 +145,8 @@ def access_of(name: str, scopes: frozenset[str], groups: Iterable[str]) -> tuple
     return None if "admin" in scopes else (f"key:{name}", *filter(None, groups))
 
 
-def new_key(name: str, scopes: Iterable[str], groups: Iterable[str] = ()) -> tuple[str, str]:
-    """A key to hand out, and the entry for `CODEQUARRY_API_KEYS`.
+def new_key(name: str, scopes: Iterable[str], groups: Iterable[str] = (), until: date | None = None) -> tuple[str, str]:
+    """A key to hand out, and its entry for the service. `until`: the last day on which it is taken, in UTC.
 
     Raises:
         BadInput: a name, scope or group that cannot be.
@@ -135,7 +161,9 @@ def new_key(name: str, scopes: Iterable[str], groups: Iterable[str] = ()) -> tup
     key = f"cq_{name}_{''.join(secrets.choice(_LETTERS) for _ in range(43))}"
     digest = hashlib.sha256(key.encode()).hexdigest()
     entry = f"{name}:{digest}:{'+'.join(scopes)}"
-    return key, f"{entry}:{'+'.join(groups)}" if groups else entry
+    if groups or until:
+        entry += f":{'+'.join(groups)}"
+    return key, f"{entry}:{until.isoformat()}" if until else entry
 
 
 # ------------------------------------------------------------------------------------------------- listening, and browsers
@@ -149,7 +177,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_bind(host: str, keys: Keys, *, allow_anonymous: bool) -> None:
+def check_bind(host: str, keys: Keys | Keyring, *, allow_anonymous: bool) -> None:
     """Whether the service may listen there.
 
     Raises:

@@ -41,7 +41,8 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
     import uvicorn  # noqa: F401  before anything is said of an address
 
-    from codequarry.service.security import check_bind, read_keys
+    from codequarry.service.keyring import Keyring
+    from codequarry.service.security import check_bind
     from codequarry.settings import load
 
     settings = load()
@@ -51,7 +52,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     settings = replace(
         settings, host=args.host or settings.host, port=port, **({"model": args.model} if args.model else {})
     )
-    check_bind(settings.host, read_keys(settings.api_keys), allow_anonymous=args.allow_anonymous)
+    check_bind(settings.host, Keyring(settings), allow_anonymous=args.allow_anonymous)
     _log_to_stderr(quiet=args.quiet)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]

@@ -21,7 +21,7 @@ SCOPE_SETS = st.sets(st.sampled_from(sorted(SCOPES)), min_size=1)
 def test_a_key_opens_with_its_entry_and_nothing_else_does(name, scopes, other):
     key, entry = new_key(name, scopes)
     keys = read_keys([entry, new_key("other", ["read"])[1]])
-    caller = keys.find(key)
+    caller = keys.find(key).caller
     assert (caller.id, caller.scopes) == (name, scopes)
     assert keys.find(other) is None
     assert keys.find(key + " ") is None
@@ -39,7 +39,7 @@ def test_an_entry_is_id_sha256_and_scopes():
 def test_two_keys_of_one_id_are_both_taken_while_they_are_exchanged():
     (old, first), (new, second) = new_key("ci", ["search"]), new_key("ci", ["search"])
     keys = read_keys([first, second])
-    assert keys.find(old).id == keys.find(new).id == "ci"
+    assert keys.find(old).caller.id == keys.find(new).caller.id == "ci"
 
 
 @given(st.one_of(st.text(), st.from_regex(r"[a-z]*:[0-9a-f]{0,70}:[a-z+]*(:[a-z]*)*")))
@@ -60,9 +60,9 @@ def test_scopes_and_names_that_do_not_exist_are_refused():
 
 def test_a_key_sees_its_groups_and_one_of_its_own_and_administrators_see_all():
     key, entry = new_key("kim", ["search"], ["staff", "web"])
-    assert read_keys([entry]).find(key).access == ("key:kim", "staff", "web")
+    assert read_keys([entry]).find(key).caller.access == ("key:kim", "staff", "web")
     key, entry = new_key("ops", ["admin"])
-    assert read_keys([entry]).find(key).access is None
+    assert read_keys([entry]).find(key).caller.access is None
     assert ANYONE.access is None
 
 
@@ -197,7 +197,7 @@ def test_a_port_that_is_taken_is_told(command):
 
 def test_the_command_makes_a_key_that_its_entry_opens(command):
     made = command.json("keys", "new", "ci", "--scope", "search", "--scope", "webhook", "--group", "web")
-    caller = read_keys([made["entry"]]).find(made["key"])
+    caller = read_keys([made["entry"]]).find(made["key"]).caller
     assert (caller.scopes, caller.access) == ({"search", "webhook"}, ("key:ci", "web"))
     listed = command("keys", "list", "--json", env={"CODEQUARRY_API_KEYS": made["entry"]})
     assert made["key"] not in listed.stdout
