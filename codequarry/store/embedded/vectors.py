@@ -1,16 +1,15 @@
 """The vectors: one file of signed bytes, row after row, whose row number is the number of the chunk.
 
 The file only grows; the database says which rows mean something. It is read through a memory map and scored exactly: all dot
-products by simsimd, then the best of them without making a Python number of each. For that the products are moved into
-[1, 2), where the second byte of a 32-bit float counts the products in 128 steps, and the steps are counted with
-`bytes.translate`.
+products by simsimd, as integers, then the best of them without making a Python number of each: the second byte of an integer
+counts it in steps of 256, and steps are counted with `bytes.translate`.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from array import array
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -20,9 +19,6 @@ FILE = "vectors.i8"
 
 Run = tuple[int, int]
 """First row and number of rows."""
-
-_REACH = 20_000.0
-"""Products lie below this in size: vectors have length 127, and rounding adds at most half a step to each dimension."""
 
 
 def write(path: str, dim: int, pieces: Iterable[tuple[int, bytes]]) -> None:
@@ -60,7 +56,7 @@ class Vectors:
             return [0.0] * len(rows)
         dim, data, zero = self.dim, self._map, bytes(self.dim)
         gathered = b"".join([data[row * dim : (row + 1) * dim] if row < self.rows else zero for row in rows])
-        return list(self._products(question, memoryview(gathered), len(rows)))
+        return list(map(float, self._products(question, memoryview(gathered), len(rows))))
 
     def best(self, question: bytes, count: int, runs: Sequence[Run] | None = None) -> list[tuple[float, int]]:
         """The rows whose dot product is among the `count` best, and all that are equal to the last of them.
@@ -78,7 +74,7 @@ class Vectors:
         ]
         if not parts:
             return []
-        scores = parts[0] if len(parts) == 1 else memoryview(b"".join(parts)).cast("f")
+        scores = parts[0] if len(parts) == 1 else memoryview(b"".join(parts)).cast("i")
         places = _best_places(scores, count)
         if len(runs) == 1:
             first = runs[0][0]
@@ -94,10 +90,10 @@ class Vectors:
         """As `best`, of these rows only."""
         return _cut(sorted(zip(self.dots(question, rows), rows, strict=True), key=_order), count)
 
-    def _products(self, question: bytes, rows: memoryview, count: int) -> memoryview[float]:
+    def _products(self, question: bytes, rows: memoryview, count: int) -> memoryview[int]:
         matrix = rows.cast("b", shape=(count, self.dim))
         asked = memoryview(question).cast("b", shape=(1, self.dim))
-        return memoryview(_simsimd().cdist(matrix, asked, metric="dot", out_dtype="float32")).cast("B").cast("f")
+        return memoryview(_simsimd().cdist(matrix, asked, metric="dot", out_dtype="int32")).cast("B").cast("i")
 
     def close(self) -> None:
         """Lets go of the map as soon as nothing reads it."""
@@ -121,19 +117,17 @@ def _simsimd() -> Any:
     return simsimd
 
 
-def _best_places(scores: memoryview[float], count: int) -> list[tuple[float, int]]:
+def _best_places(scores: memoryview[int], count: int) -> list[tuple[float, int]]:
     """The `count` best scores with their places, and all that equal the last of them, best first."""
     total = len(scores)
-    if total <= max(4 * count, 2_000):
-        return _cut(sorted(zip(scores.tolist(), range(total), strict=True), key=_order), count)
-    steps = _steps(scores)
+    steps = _steps(scores) if total > max(4 * count, 2_000) else None
     if steps is None:
-        return _cut(sorted(zip(scores.tolist(), range(total), strict=True), key=_order), count)
+        return _cut(sorted(zip(map(float, scores), range(total), strict=True), key=_order), count)
     # The largest step that at least `count` scores reach. A sample has its best near the place that is looked for.
     step, down = max(steps[::count]), 2
     left = steps.translate(None, _BELOW[step])
     while len(left) < count:
-        step, down = max(0x80, step - down), 2 * down
+        step, down = max(0, step - down), 2 * down
         left = steps.translate(None, _BELOW[step])
     while len(above := left.translate(None, _BELOW[step + 1])) >= count:
         step, left = step + 1, above
@@ -142,23 +136,24 @@ def _best_places(scores: memoryview[float], count: int) -> list[tuple[float, int
     while at >= 0:
         places.append(at)
         at = marked.find(1, at + 1)
-    return _cut(sorted([(scores[place], place) for place in places], key=_order), count)
+    return _cut(sorted([(float(scores[place]), place) for place in places], key=_order), count)
 
 
-_REACHED = bytes(range(0x80, 0x100))
 _BELOW = [bytes(range(step)) for step in range(257)]
-_REACHES = [b"\0" * step + b"\1" * (256 - step) for step in range(256)]
+_REACHES = [b"\0" * step + b"\1" * (256 - step) for step in range(257)]
+_UNSIGNED = bytes(range(0x80, 0x100)) + bytes(range(0x80))
+_SECOND, _THIRD = (1, 2) if sys.byteorder == "little" else (2, 1)
 
 
-def _steps(scores: memoryview[float]) -> bytes | None:
-    """For each score a byte from 0x80 to 0xff that grows with it; None when a score is out of reach."""
-    middle = array("f", (1.5,)) * len(scores)
-    moved = memoryview(_simsimd().wsum(scores, middle, alpha=0.5 / _REACH, beta=1.0)).cast("B")
-    data = bytes(moved)
-    steps = data[2::4]
-    if data[3::4] != b"\x3f" * len(scores) or steps.translate(None, _REACHED):
+def _steps(scores: memoryview[int]) -> bytes | None:
+    """For each score a byte that grows with it; None when a score does not fit into two bytes.
+
+    Vectors have length 127, and rounding adds at most half a step to each dimension: products are below 21,000.
+    """
+    data = bytes(scores.cast("B"))
+    if data[_THIRD::4].translate(None, b"\x00\xff"):
         return None
-    return steps
+    return data[_SECOND::4].translate(_UNSIGNED)
 
 
 def _order(pair: tuple[float, int]) -> tuple[float, int]:
