@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from codequarry.ingest import RECIPE
 from codequarry.ingest.git import Git, empty_repository, ignored
 from codequarry.ingest.hints import replace_verdicts, verdicts_of
 from codequarry.types import Skipped, Source
@@ -28,6 +29,7 @@ REASONS = {
     "symlink": "a symbolic link, which is never followed",
     "submodule": "another repository: index it by itself",
     "unreadable": "could not be read",
+    "crashed": "every process that read it ended: by a crash, its memory or its time",
 }
 """What a `Skipped.reason` stands for."""
 
@@ -47,8 +49,8 @@ class FileOptions:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for options and rules that leave out the same files."""
-        return f"{RULES}:{self.max_bytes}:{self.generated:d}{self.vendored:d}"
+        """Equal for options and rules that leave out the same files, and a recipe that fails at the same ones."""
+        return f"{RULES}.{RECIPE}:{self.max_bytes}:{self.generated:d}{self.vendored:d}"
 
 
 class Entry(NamedTuple):

@@ -38,11 +38,24 @@ class Pipeline:
         profile: repos.Profile = "local",
         processes: int = 0,
         wait_s: float = 0.0,
+        isolate: bool = False,
     ) -> None:
-        """`processes`: workers to start for much work, 0 for one a core; `wait_s`: how long to wait for another writer."""
+        """What is common to all runs.
+
+        Args:
+            store: what is written.
+            embedder: makes the vectors.
+            mirrors: folder of the repositories that are named by address.
+            options: which files count.
+            profile: what git may do.
+            processes: workers to start for much work, 0 for one a core.
+            wait_s: how long to wait for another writer.
+            isolate: prepare files in another process also where it is little work: some end the process that reads them.
+        """
         self.store, self.embedder = store, embedder
         self.mirrors, self.profile, self.wait_s = mirrors, profile, wait_s
         self.options = options or FileOptions()
+        self.isolate = isolate
         self.processes = processes or min(os.cpu_count() or 1, 8)
 
     def index(
@@ -131,12 +144,13 @@ class Pipeline:
         `done`: how many there were already, so that a run that goes on where another was stopped counts on.
         """
         size = sum(entry.size for entry in todo)
-        alone = size <= _ALONE_BYTES and len(todo) <= _ALONE_FILES
+        little = size <= _ALONE_BYTES and len(todo) <= _ALONE_FILES
+        processes = (1 if self.isolate and todo else 0) if little else self.processes
         recipe = Recipe(self.options, None if self.embedder.cached else self.embedder.name)
         files, done_bytes = done + len(todo), 0
         tell(Progress("reading", tree.source, done, files, 0, size))
         mine = None if self.embedder.cached else self.embedder
-        with Work(recipe, 0 if alone else self.processes, mine) as work:
+        with Work(recipe, processes, mine) as work:
             for prepared in work.prepare(tree.reader, _batches(todo)):
                 versions = [item for item in prepared if isinstance(item, FileVersion)]
                 if self.embedder.cached:

@@ -15,12 +15,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
-from codequarry.errors import CodequarryError, Upstream
+from codequarry.errors import CodequarryError
+from codequarry.ingest.crashes import Died, Mark, Salvage, limit_time
 from codequarry.ingest.files import Entry, FileOptions, Reader
 from codequarry.ingest.prepare import Preparer
 from codequarry.ports import Embedder
@@ -43,7 +45,8 @@ class Work:
     def __init__(self, recipe: Recipe, processes: int, embedder: Embedder | None = None) -> None:
         """`embedder`: the recipe's model where it is open already, for work in this process."""
         self.recipe = recipe
-        self._workers = [_Worker(recipe) for _ in range(processes)]
+        salvage = Salvage()
+        self._workers = [_Worker(recipe, salvage) for _ in range(processes)]
         self._here = None if processes else _Local(recipe, embedder)
 
     def prepare(self, reader: Reader, batches: Iterable[list[Entry]]) -> Iterator[Prepared]:
@@ -90,7 +93,8 @@ class Work:
 class _Local:
     """The work itself, wherever it runs."""
 
-    def __init__(self, recipe: Recipe, embedder: Embedder | None = None) -> None:
+    def __init__(self, recipe: Recipe, embedder: Embedder | None = None, mark: Mark | None = None) -> None:
+        self.mark = mark
         if embedder is None and recipe.model is not None:
             from codequarry.models import open_embedder
 
@@ -105,21 +109,42 @@ class _Local:
                 lost.append(Skipped(entry.path, "unreadable", "gone or changed while it was read"))
             else:
                 items.append((entry.path, entry.blob, data))
-        return self.preparer.prepare(items) + lost
+        return self.preparer.prepare(self._noted(items) if self.mark else items) + lost
+
+    def _noted(self, items: list[tuple[str, str, bytes]]) -> Iterator[tuple[str, str, bytes]]:
+        """The items, each noted as what this process is at: whoever started it sees after a crash which one it was."""
+        assert self.mark is not None
+        for number, item in enumerate(items):
+            self.mark.set(number)
+            yield item
+        self.mark.behind()
+
+
+class _GivenUp(Exception):
+    """Nobody waits for the work any more."""
 
 
 class _Worker:
-    """One process, and this process's end of its pipes."""
+    """One process, and this process's end of its pipes. A process that died is replaced."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, salvage: Salvage) -> None:
         self.thread: threading.Thread | None = None
+        self._recipe, self._salvage = recipe, salvage
+        self._closed, self._lock = False, threading.Lock()
+        self._mark = Mark()
+        self._start()
+
+    def _start(self) -> None:
+        self._mark.idle()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from codequarry.ingest.pool import main; main()"],
+            [sys.executable, "-c", f"from codequarry.ingest.pool import main; main({self._mark.handle})"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            pass_fds=[self._mark.handle],
         )
-        self._send(recipe)
+        with contextlib.suppress(OSError):  # it has ended already, as the answer that does not come will show
+            self._send(self._recipe)
 
     def serve(
         self,
@@ -129,25 +154,72 @@ class _Worker:
         stop: threading.Event,
     ) -> None:
         """Keeps two batches at the process, so that it works on one while this thread takes over the other's result."""
-        assert self.process.stdout is not None
-        under_way = 0
-        try:
-            while not stop.is_set():
-                while under_way < 2 and (batch := jobs.get()) is not None:
+        under_way: deque[list[Entry]] = deque()
+        while not stop.is_set():
+            try:
+                while len(under_way) < 2 and (batch := jobs.get()) is not None:
+                    under_way.append(batch)
                     self._send((reader, batch))
-                    under_way += 1
                 if not under_way:
                     return
-                result = pickle.load(self.process.stdout)  # noqa: S301 - our own process wrote it
-                under_way -= 1
+                result = self._answer()
+                under_way.popleft()
                 _hand_on(result, done, stop)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
-            broken = Upstream(
-                f"a worker process ended while it prepared files ({error or 'killed'})",
-                hint="run the same command again, it goes on where it stopped; if memory is short, set CODEQUARRY_WORKERS=1",
-                retryable=True,
-            )
-            _hand_on(broken, done, stop)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                if not self._salvaged(reader, under_way, done, stop):
+                    return
+
+    def _salvaged(
+        self,
+        reader: Reader,
+        under_way: deque[list[Entry]],
+        done: queue.Queue[Prepared | BaseException],
+        stop: threading.Event,
+    ) -> bool:
+        """Does what the process has left undone when it died, the first of it while it was at it; False when that is not wanted."""
+
+        def ask(batch: list[Entry]) -> Prepared:
+            try:
+                self._send((reader, batch))
+                result = self._answer()
+            except (EOFError, OSError, pickle.UnpicklingError) as error:
+                at = self._mark.read()
+                if not self._replaced():
+                    raise _GivenUp from error
+                raise Died(at) from error
+            if isinstance(result, BaseException):
+                raise result
+            return result
+
+        at: int | None = self._mark.read()
+        if not self._replaced():
+            return False
+        while under_way:
+            result: Prepared | BaseException
+            try:
+                result = self._salvage.prepare(under_way[0], ask, at)
+            except _GivenUp:
+                return False
+            except CodequarryError as error:
+                result = error
+            under_way.popleft()
+            at = None
+            _hand_on(result, done, stop)
+        return True
+
+    def _replaced(self) -> bool:
+        """A fresh process in place of one that ended; False when none is wanted any more."""
+        with self._lock:
+            if self._closed:
+                return False
+            self._end()
+            self._start()
+            return True
+
+    def _answer(self) -> Prepared | BaseException:
+        assert self.process.stdout is not None
+        result: Prepared | BaseException = pickle.load(self.process.stdout)  # noqa: S301 - our own process wrote it
+        return result
 
     def _send(self, what: Any) -> None:
         assert self.process.stdin is not None
@@ -155,9 +227,16 @@ class _Worker:
         self.process.stdin.flush()
 
     def close(self) -> None:
-        self.process.kill()
+        with self._lock:
+            self._closed = True
+            self.process.kill()
         if self.thread is not None:
             self.thread.join()  # its pipe has ended; only then may the pipe be closed under it
+        self._end()
+        self._mark.close()
+
+    def _end(self) -> None:
+        self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what was still to be written has no reader any more
@@ -175,19 +254,22 @@ def _hand_on(
             return
 
 
-def main() -> None:
-    """A worker: reads jobs until its standard input ends."""
+def main(handle: int) -> None:
+    """A worker: reads jobs until its standard input ends. `handle`: of the file in which it notes what it is at."""
     # Ctrl-C reaches the whole group of processes; the one that started us decides what becomes of us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand among the answers
-    local = _Local(pickle.load(jobs))  # noqa: S301 - our own process wrote it
+    mark = Mark(handle)
+    local = _Local(pickle.load(jobs), mark=mark)  # noqa: S301 - our own process wrote it
     while True:
         try:
             reader, batch = pickle.load(jobs)  # noqa: S301
         except EOFError:
             return
+        limit_time()
         _answer(answers, _result(local, reader, batch))
+        mark.idle()
 
 
 def _result(local: _Local, reader: Reader, batch: list[Entry]) -> Prepared | CodequarryError:

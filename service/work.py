@@ -60,7 +60,7 @@ def _jobs(backend: Backend, stop: threading.Event) -> None:
 
     store = open_store(backend.location, create=True, settings=backend.settings)
     try:
-        Runner(store, backend.ledger, backend.queue or LocalQueue(), backend.settings).loop(stop)
+        Runner(store, backend.ledger, backend.queue or LocalQueue(), backend.settings, isolate=True).loop(stop)
     finally:
         store.close()
 
