@@ -28,6 +28,7 @@ from codequarry.service.metrics import Metrics
 from codequarry.service.pool import Pool
 from codequarry.service.routes import Parts, health, jobs, repositories, search
 from codequarry.service.security import is_loopback
+from codequarry.service.web import add_page
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -99,6 +100,7 @@ def create_app(
     _errors(app, metrics)
     _describe(app, needs_key=bool(keys))
     _put_behind(app, lambda inner: Gate(inner, settings, keys, metrics, only_local=is_loopback(settings.host)))
+    add_page(app, parts)
     app.state.parts = parts
     return app
 

@@ -1,0 +1,58 @@
+"""Templates to HTML. Everything that is put into one is escaped; names are shown with what does not print written out."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from codequarry import __version__
+from codequarry.service.progress import ago
+from codequarry.service.terminal import printable
+from codequarry.service.web import assets
+from codequarry.service.web.address import file_url, shown_glob, with_query
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def html(template: str, **given: Any) -> str:
+    """A template with these values, as text that is always UTF-8."""
+    made = _templates().get_template(template).render(**given)
+    return made.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("codequarry.service.web"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters |= {
+        "name": printable,
+        "since": since,
+        "size": size,
+        "hex": lambda commit: commit[:8],
+        "glob": shown_glob,
+    }
+    made.globals |= {"asset": assets.url, "file_url": file_url, "with_query": with_query, "version": __version__}
+    return made
+
+
+def since(at: float) -> str:
+    """How long ago a time in Unix seconds was."""
+    return ago(max(0.0, time.time() - at)) if at else "never"
+
+
+def size(count: float) -> str:
+    """So many bytes, for people."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
