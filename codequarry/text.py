@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from math import ceil
+from typing import TypeVar
 
 FILLER = "_"
 """Stands in the names field of a chunk that defines no name, else the stores count that field's documents differently."""
@@ -21,7 +22,10 @@ LONG_WORD = 128
 LONG = "_LONG_"
 """What `raw` has in place of a word longer than LONG_WORD: a filter on words must let chunks that have it pass."""
 
-_MEMO_LIMIT = 200_000
+_MEMO_LIMIT = 200_000  # about 30 MB of words and what they stand for
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 _WORD_BYTES = bytes(
     byte if byte >= 128 or byte == 0x5F or (chr(byte).isascii() and chr(byte).isalnum()) else 0x20
@@ -104,49 +108,53 @@ def _unspaced(run: str) -> list[str]:
     return found
 
 
-class _Terms(dict[bytes, str]):
-    """The memo from a word to its terms, space-separated. Of two halves it forgets the older one when both are full.
+class Memo(dict[Key, Value]):
+    """A dictionary that makes what it lacks. Of two halves it forgets the older one when the younger is full.
 
     Forgetting everything at once would cost more than all words that are met once: a code base goes on to use its usual ones.
     """
 
-    def __init__(self) -> None:
-        from Stemmer import Stemmer
+    def __init__(self, make: Callable[[Key], Value]) -> None:
+        super().__init__()
+        self._make = make
+        self._older: dict[Key, Value] = {}
 
-        self.stem = Stemmer("english").stemWord
-        self._older: dict[bytes, str] = {}
-
-    def __missing__(self, word: bytes) -> str:
-        terms = self._older.get(word)
-        if terms is None:
-            terms = self._make(word[:LONG_WORD].decode("utf-8", "ignore"))
+    def __missing__(self, key: Key) -> Value:
+        made = self._older.get(key)
+        if made is None:
+            made = self._make(key)
         if len(self) >= _MEMO_LIMIT // 2:
             self._older = self.copy()
             self.clear()
-        self[word] = terms
-        return terms
-
-    def _make(self, word: str) -> str:
-        stem = self.stem
-        found = parts(word)
-        if len(found) == 1:
-            return str(stem(found[0]))
-        if not found:  # only underscores, or signs outside ASCII that are no letters
-            return ""
-        stems = [stem(part) for part in found]
-        if word.isascii():
-            stems.insert(0, stem("".join(found)))
-        return " ".join(stems)
+        self[key] = made
+        return made
 
 
-_memo: _Terms | None = None
+_memo: Memo[bytes, str] | None = None
 
 
-def _terms() -> _Terms:
+def _terms() -> Memo[bytes, str]:
+    """The memo from a word to its terms, space-separated."""
     global _memo
     if _memo is None:
-        _memo = _Terms()
+        from Stemmer import Stemmer
+
+        stem: Callable[[str], str] = Stemmer("english").stemWord
+        _memo = Memo(lambda word: _stemmed(word, stem))
     return _memo
+
+
+def _stemmed(word: bytes, stem: Callable[[str], str]) -> str:
+    kept = word[:LONG_WORD].decode("utf-8", "ignore")
+    found = parts(kept)
+    if len(found) == 1:
+        return stem(found[0])
+    if not found:  # only underscores, or signs outside ASCII that are no letters
+        return ""
+    stems = [stem(part) for part in found]
+    if kept.isascii():
+        stems.insert(0, stem("".join(found)))
+    return " ".join(stems)
 
 
 def terms(text: str | bytes) -> str:
@@ -156,6 +164,11 @@ def terms(text: str | bytes) -> str:
     'parsehttphead pars http header line'
     """
     return terms_of(split(text))
+
+
+def word_terms(word: bytes) -> str:
+    """The terms of one word, separated by single spaces; "" for one that has none."""
+    return _terms()[word]
 
 
 def terms_of(words: list[bytes]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codequarry.errors import BadInput
-from codequarry.models.vectors import Memo, digest, unit, words
+from codequarry.models.vectors import digest, unit, words
+from codequarry.text import Memo
 from codequarry.text import parts as parts_of
 
 _RECIPE = 1  # of the way from text to places to sums; raise it when equal texts begin to have other vectors
@@ -33,7 +34,7 @@ class HashEmbedder:
 
     def embed_question(self, text: str) -> bytes:
         """The vector of one text, `(dim,)` int8."""
-        sums, memo = [0] * self.dim, self._memo.ready()
+        sums, memo = [0] * self.dim, self._memo
         for word in words(text):
             for place in memo[word]:
                 if place >= 0:

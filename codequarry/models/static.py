@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from codequarry.errors import BadInput, ModelError
 from codequarry.models.saved import OWN_FILES, read_saved, static_files
 from codequarry.models.tables import read_table
-from codequarry.models.vectors import BATCH, Memo, exact_float, numpy, unit, units, words
+from codequarry.models.vectors import BATCH, exact_float, numpy, unit, units, words
+from codequarry.text import Memo
 from codequarry.text import parts as parts_of
 
 if TYPE_CHECKING:
@@ -115,12 +116,12 @@ class StaticEmbedder:
 
     def _pieces(self, texts: Sequence[Sequence[bytes]]) -> list[bytes]:
         """The rows of the pieces of each text, as native int32: a look-up for each word, and one join."""
-        of_word = self._of_word.ready().__getitem__
+        of_word = self._of_word.__getitem__
         return [b"".join(map(of_word, text)) for text in texts]
 
     def _word(self, word: bytes) -> bytes:
         parts = parts_of(word.decode("utf-8", "replace"))
-        return b"".join(map(self._of_part.ready().__getitem__, parts))
+        return b"".join(map(self._of_part.__getitem__, parts))
 
     def _part(self, part: str) -> bytes:
         return b"".join([row.to_bytes(4, sys.byteorder) for row in word_pieces(part, self._find)])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import isqrt
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from codequarry import text as words_of
 from codequarry.errors import BadInput, ModelError
 from codequarry.models.tables import read_table
-from codequarry.models.vectors import BATCH, Memo, exact_float, numpy, unit, units
+from codequarry.models.vectors import BATCH, exact_float, numpy, unit, units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,9 +61,7 @@ class TermEmbedder:
         self.dim = truncate_dim or table.dim
         self.fingerprint = f"{table.content}c{_RECIPE:02x}{self.dim:04x}"
         self._of_term: dict[str, bytes] = {}
-        self._of_word: Memo[bytes, bytes] = Memo(self._pack_word)
-        self._of_part: Memo[str, bytes] = Memo(self._pack_part)
-        self._stem: Callable[[str], str] = str
+        self._of_word: words_of.Memo[bytes, bytes] = words_of.Memo(self._pack_word)
         self._arrays: tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int64]] | None = None
 
     # ------------------------------------------------------------------------------------------------------- documents
@@ -88,28 +86,16 @@ class TermEmbedder:
         if self._arrays is None:
             np = numpy()
             table = self._table
-            self._stem = words_of._terms().stem
             rows = np.frombuffer(table.rows, np.int8).reshape(-1, table.dim)[:, : self.dim]
             gains = np.array([isqrt(GAIN * n) for n in range(1024)], np.float32)
             for row, term in enumerate(table.lines.decode().split("\n")):
                 self._of_term[term] = row.to_bytes(4, sys.byteorder)
             self._arrays = rows, np.frombuffer(table.weights, np.uint8).astype(np.float32), gains
-        self._of_word.ready()
-        self._of_part.ready()
 
     def _pack_word(self, word: bytes) -> bytes:
-        """The rows of a word's terms, as `codequarry.text.terms` makes them: its parts, and itself whole if it has several."""
-        kept = word[: words_of.LONG_WORD].decode("utf-8", "ignore")
-        if word.isalpha() and word.islower():  # ASCII only, as bytes see it: one part
-            return self._of_part[kept]
-        parts = words_of.parts(kept)
-        packed = b"".join(map(self._of_part.__getitem__, parts))
-        if len(parts) > 1 and kept.isascii():
-            packed += self._of_term.get(self._stem("".join(parts)), b"")
-        return packed
-
-    def _pack_part(self, part: str) -> bytes:
-        return self._of_term.get(self._stem(part), b"")
+        """The rows of a word's terms, each a number of four bytes."""
+        of_term = self._of_term.get
+        return b"".join([of_term(term, b"") for term in words_of.word_terms(word).split(" ")])
 
     def _embed_packed(self, packed: Sequence[bytes]) -> bytes:
         return b"".join([self._product(packed[at : at + BATCH]) for at in range(0, len(packed), BATCH)])

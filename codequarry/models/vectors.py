@@ -6,9 +6,9 @@ Only light modules are imported here: a search from the command line pays for wh
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import sqrt
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from codequarry.text import split
 
@@ -16,31 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-MEMO = 200_000  # words remembered at once, about 30 MB: more than most repositories have
 BATCH = 64  # texts to one matrix product: 32 to 64 are fastest, with more the matrix gets sparser
 EXACT32 = 1 << 24  # integers up to here are exact in float32
 SQUARES64 = 1 << 27  # 256 to 1,024 squares of integers up to here add up within int64
-
-
-class Memo(dict[Key, Value]):
-    """A dictionary that makes what it lacks, and is emptied when it has grown too large."""
-
-    def __init__(self, make: Callable[[Key], Value]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, key: Key) -> Value:
-        made = self[key] = self._make(key)
-        return made
-
-    def ready(self) -> Memo[Key, Value]:
-        """Itself, emptied if it is full; asked once for each batch, so one batch may go beyond the limit."""
-        if len(self) > MEMO:
-            self.clear()
-        return self
 
 
 def words(text: str) -> list[bytes]:

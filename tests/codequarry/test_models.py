@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import codequarry
+from codequarry import text
 from codequarry.errors import BadInput, ModelError
 from codequarry.models import open_embedder, vectors
 from codequarry.models import static as static_model
@@ -165,12 +166,12 @@ def test_a_long_text_has_the_direction_of_its_words(either):
     assert either.embed(["parse the file " * 100_000]) == either.embed(["parse the file"])
 
 
-def test_the_memo_is_emptied_when_it_is_full(library_chunks, monkeypatch):
+def test_a_memo_that_is_full_forgets_and_says_the_same(library_chunks, monkeypatch):
     expected = open_embedder(STATIC).embed(library_chunks[:200])
-    monkeypatch.setattr(vectors, "MEMO", 50)
+    monkeypatch.setattr(text, "_MEMO_LIMIT", 50)
     embedder = StaticEmbedder(str(DISTILLED))
     assert b"".join(embedder.embed([chunk]) for chunk in library_chunks[:200]) == expected
-    assert len(embedder._of_word) < 600
+    assert len(embedder._of_word) <= 25
 
 
 def test_fewer_dimensions_are_the_first_ones(either):
