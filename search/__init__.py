@@ -84,8 +84,9 @@ class Engine:
             )
         if not groups:
             notes += empty.reasons(self.store, states, resolved, sent.request, asked.question)
-        elif sent.by_words and not any(group.ranked.best.bm25 for group in groups):
-            notes += empty.unknown_words(self.store, asked.question, resolved.scope)
+        elif sent.by_words:
+            symbol, found = sent.question.symbol, retrieved.candidates
+            notes += empty.unknown_names(self.store, asked, symbol, resolved.scope, hits, found)
         return Answer(
             query=query,
             hits=hits,

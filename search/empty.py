@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from codequarry import text
 from codequarry.ports import Store
 from codequarry.search import aliases
+from codequarry.search.query import Query
 from codequarry.search.retrieve import ANYTHING
 from codequarry.search.scope import Resolved, did_you_mean, near
-from codequarry.types import Request, Scope, SourceState
+from codequarry.types import Candidate, Hit, Request, Scope, SourceState
 
 # The filters of a scope, as they are written and by their field; those on sources are explained where they are resolved.
 _FILTERS = (
@@ -27,6 +28,7 @@ _FILTERS = (
     ("-pattern", "not_patterns"),
     ("-word", "not_terms"),
 )
+_NAME = re.compile(r"[a-z0-9][A-Z]|[A-Za-z0-9]_[A-Za-z0-9]")  # camelCase, snake_case
 _LETTERS = "etaoinsrhldcumfpgwybvkxjqz"
 
 
@@ -46,6 +48,9 @@ def reasons(
     found += _filters(store, resolved.states, request)
     if request.terms and not request.scope.patterns:
         found += unknown_words(store, words, request.scope)
+        elsewhere = replace(request, scope=replace(request.scope, sources=None), words=1, vectors=0)
+        if request.scope.sources is not None and store.retrieve(elsewhere).candidates:
+            found.append("What is looked at has none of these words; other repositories or branches have some.")
     return found or ["Nothing indexed has these words together with these filters."]
 
 
@@ -62,21 +67,67 @@ def _filters(store: Store, states: Sequence[SourceState], request: Request) -> l
     scope = request.scope
     if scope.patterns == (ANYTHING,):
         scope = replace(scope, patterns=())
-    used = [(name, field) for name, field in _FILTERS if getattr(scope, field)]
-    notes = []
+    dead = {"symbols": _dead_symbols(store, scope), "kinds": _dead_kinds(store, scope)}
+    notes = [sentence for sentences in dead.values() for sentence in sentences]
+    used = [(name, field) for name, field in _FILTERS if getattr(scope, field) and not dead.get(field)]
     for name, field in used:
         if field == "patterns" and not request.terms:
             continue  # they are all that is asked for
         without = replace(request, scope=replace(request.scope, **{field: ()}), words=1, vectors=1, matches=1)
         if store.retrieve(without).candidates:
             notes.append(f"{_written(name, scope, field)} leaves nothing: without it there are hits.")
-    if len(notes) < len(used) or any(name == "path" for name, _ in used):
-        notes += _dead_paths(store, states, scope)
+    notes += _dead_paths(store, states, scope)
     if unknown := [name for name in scope.languages if name not in aliases.LANGUAGES]:
         notes.append(f"No language is called {unknown[0]}{did_you_mean(near(unknown[0], aliases.LANGUAGES)) or '.'}")
     if not notes and used:
         notes.append(f"Nothing satisfies {' and '.join(_written(name, scope, field) for name, field in used)}.")
     return notes
+
+
+def _dead_symbols(store: Store, scope: Scope) -> list[str]:
+    """A sentence on the names asked for when nothing in the sources defines any of them, with defined names that come near."""
+    if not scope.symbols or _exists(store, scope, symbols=scope.symbols):
+        return []
+    offered: list[str] = []
+    for name in scope.symbols[:3]:
+        offered += _symbols_near(store, name, scope)
+    return [
+        f"Nothing defines {_written('symbol', scope, 'symbols')}{did_you_mean(list(dict.fromkeys(offered))) or '.'}"
+    ]
+
+
+def _symbols_near(store: Store, name: str, scope: Scope) -> list[str]:
+    """Up to three names that the sources define and that come near to this one."""
+    for terms in (text.terms(name).split(), [text.terms(word) for word in _known_near(store, name, scope)[:5]]):
+        if terms:
+            by_name = Request(_sources_of(scope), terms=tuple(terms), words=100, vectors=0, weights=(0.01, 0.01, 1.0))
+            defined = {one.name for found in store.retrieve(by_name).candidates for one in found.symbols}
+            if close := names_near(name, defined):
+                return close
+    return []
+
+
+def _dead_kinds(store: Store, scope: Scope) -> list[str]:
+    """A sentence on the kinds asked for when nothing in the sources is of any of them, with kinds that there are."""
+    if not scope.kinds or _exists(store, scope, kinds=scope.kinds):
+        return []
+    some = store.retrieve(Request(replace(_sources_of(scope), patterns=(ANYTHING,)), words=0, vectors=0, matches=200))
+    there = {chunk.kind for chunk in some.candidates}
+    there |= {symbol.kind for chunk in some.candidates for symbol in chunk.symbols}
+    misspelt = [kind for kind in scope.kinds if kind not in aliases.KINDS]
+    close = [aliases.kind(one) for kind in misspelt for one in near(kind, {*there, *aliases.KINDS})]
+    offer = did_you_mean(list(dict.fromkeys(close))) or f"; there are {', '.join(sorted(there))}, among others."
+    return [f"Nothing is of {_written('kind', scope, 'kinds')}{offer}"]
+
+
+def _exists(store: Store, scope: Scope, **wanted: tuple[str, ...]) -> bool:
+    """Whether the sources of a scope have a chunk that satisfies this filter, whatever else the scope asks for."""
+    alone = replace(_sources_of(scope), patterns=(ANYTHING,), **wanted)  # type: ignore[arg-type]
+    return bool(store.retrieve(Request(alone, words=0, vectors=0, matches=1)).candidates)
+
+
+def _sources_of(scope: Scope) -> Scope:
+    return Scope(sources=scope.sources, access=scope.access)
 
 
 def _written(name: str, scope: Scope, field: str) -> str:
@@ -106,32 +157,90 @@ def _dead_paths(store: Store, states: Sequence[SourceState], scope: Scope) -> li
     return notes
 
 
-def unknown_words(store: Store, words: str, scope: Scope) -> list[str]:
-    """A sentence on the words that stand nowhere in the index, with known words one letter away."""
+# ------------------------------------------------------------------------------------------------------------------ words
+
+
+def unknown_words(
+    store: Store, words: str, scope: Scope, candidates: Sequence[Candidate] = (), found: str = ""
+) -> list[str]:
+    """A sentence on the words that no indexed code has, with known ones that come near; `found`: what was found all the same."""
     asked = {}
     for word in text.words(words):
         if (terms := text.question_terms(word)) and word.lower() not in text.STOP_WORDS:
             asked[word] = terms[0]
-    unknown = set(store.unknown_terms(list(dict.fromkeys(asked.values())), scope))
+    return _missing(store, asked, scope, candidates, found)
+
+
+def unknown_names(
+    store: Store, query: Query, symbol: str, scope: Scope, hits: Sequence[Hit], candidates: Sequence[Candidate]
+) -> list[str]:
+    """A sentence on what no indexed code has of a question that has hits: they are not about it, however they look.
+
+    That is each word where only vectors found something; else the one name that the question is (`symbol`), and words that
+    are written like names. One that stands in a text that was found costs nothing, the others one small request.
+    """
+    if not any(one.content or one.path_score or one.names for one in candidates):
+        return unknown_words(store, query.question, scope, candidates, "; these hits are by meaning")
+    written = () if query.plain else re.findall(r"\w+", " ".join(query.words))
+    names = [symbol] if symbol else [word for word in written if _NAME.search(word)]
+    texts = [body.lower() for hit in hits for body in (hit.text, *(one.text for one in hit.snippets))]
+    asked = {
+        name: terms[0]
+        for name in dict.fromkeys(names)
+        if (terms := text.terms(name).split()) and not any(name.lower() in body for body in texts)
+    }
+    by = "its parts" if symbol else "the other words"
+    return _missing(store, asked, scope, candidates, f"; these hits are by {by} and by meaning")
+
+
+def _missing(
+    store: Store, asked: Mapping[str, str], scope: Scope, candidates: Sequence[Candidate], found: str
+) -> list[str]:
+    """A sentence on those of the words, given with their terms, that are unknown; `found` says what was found all the same."""
+    unknown = set(store.unknown_terms(list(dict.fromkeys(asked.values())), scope)) if asked else set()
     missing = [word for word, term in asked.items() if term in unknown]
     if not missing:
         return []
-    listed = ", ".join(missing[:5])
-    suggestions = [known for word in missing[:3] for known in _known_near(store, word, scope)[:2]]
-    verb = "stands" if len(missing) == 1 else "stand"
-    return [f"{listed} {verb} nowhere in the index{did_you_mean(suggestions) or '.'}"]
+    where = "No indexed code" if scope.sources is None else "No code of the sources that are looked at"
+    many = "s" if len(missing) > 1 else ""
+    offered = [known for word in missing[:3] for known in _words_near(store, word, scope, candidates)[:2]]
+    offer = did_you_mean(list(dict.fromkeys(offered))) or "."
+    return [f"{where} has the word{many} {' or '.join(missing[:5])}{found}{offer}"]
+
+
+def _words_near(store: Store, word: str, scope: Scope, candidates: Sequence[Candidate]) -> list[str]:
+    """Names of what was found that are written nearly so, else words of the index that one edit makes of it."""
+    names = [symbol.name for candidate in candidates for symbol in candidate.symbols]
+    # A slip in one part of a name leaves the others, which have found it if it is there.
+    return names_near(word, names) or (_known_near(store, word, scope) if len(text.parts(word)) == 1 else [])
+
+
+def names_near(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three names that differ from one in capitals and underscores alone, else those that are written nearly so."""
+    by_letters: dict[str, str] = {}
+    for other in sorted(known):
+        if other != name:
+            by_letters.setdefault(_letters(other), other)
+    letters = _letters(name)
+    return (
+        [by_letters[letters]] if letters in by_letters else [by_letters[one] for one in near(letters, by_letters, 0.8)]
+    )
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _known_near(store: Store, word: str, scope: Scope) -> list[str]:
-    """Words of the index that one edit makes of this one: two letters swapped, one left out, changed or added."""
+    """Words of the index that one edit makes of this one, likely slips first: letters swapped, left out, mistaken, too many."""
     low = word.lower()
     if not 4 <= len(low) <= 24 or not low.isascii():
         return []
     cuts = [(low[:at], low[at:]) for at in range(len(low) + 1)]
     edits = [head + tail[1] + tail[0] + tail[2:] for head, tail in cuts if len(tail) > 1]
-    edits += [head + tail[1:] for head, tail in cuts if tail]
-    edits += [head + letter + tail[1:] for head, tail in cuts if tail for letter in _LETTERS]
     edits += [head + letter + tail for head, tail in cuts for letter in _LETTERS]
+    edits += [head + letter + tail[1:] for head, tail in cuts if tail for letter in _LETTERS]
+    edits += [head + tail[1:] for head, tail in cuts if tail]
     terms: dict[str, str] = {}
     for edit in edits:
         if edit != low and (made := text.question_terms(edit)):

@@ -279,11 +279,11 @@ def near_repositories(value: str, repos: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*close, *inside]))[:3]
 
 
-def near(value: str, known: Iterable[str]) -> list[str]:
-    """Up to three of the known names that come near to a value, the nearest first."""
+def near(value: str, known: Iterable[str], likeness: float = 0.6) -> list[str]:
+    """Up to three of the known names that come near to a value (`likeness`: 1.0 is the same), the nearest first."""
     from difflib import get_close_matches
 
-    return get_close_matches(value, list(known), n=3, cutoff=0.6)
+    return get_close_matches(value, list(known), n=3, cutoff=likeness)
 
 
 def did_you_mean(close: Sequence[str]) -> str:

@@ -40,7 +40,16 @@ def test_an_index_with_nothing_in_it(tmp_path):
         ("backoff path:src/http/*.py", "path:src/http/*.py leaves nothing"),
         ("backoff path:src/clent.py", "did you mean client.py"),
         ("backoff path:http/server.go", "path:**/http/server.go has src/http/server.go"),
-        ("backoff kind:interface", "kind:interface leaves nothing"),
+        ("backoff kind:interface", "Nothing is of kind:interface; there are class, code, config, docs, function"),
+        ("kind:fucntion", "Nothing is of kind:fucntion; did you mean function?"),
+        ("kind:klass lang:python", "Nothing is of kind:klass; did you mean class?"),
+        ("backoff kind:class lang:go", "kind:class leaves nothing: without it there are hits"),
+        ("symbol:retrypolicy", "Nothing defines symbol:retrypolicy; did you mean RetryPolicy?"),
+        ("symbol:retry_policy", "did you mean RetryPolicy?"),
+        ("symbol:ListenAndSrve", "did you mean ListenAndServe?"),
+        ("symbol:bakcoff", "did you mean backoff?"),
+        ("symbol:Zzzz", "Nothing defines symbol:Zzzz."),
+        ("symbol:backoff lang:go", "lang:go leaves nothing"),
         ("backoff -path:**", "-path:** leaves nothing"),
         ('"no such text anywhere"', 'Nothing satisfies "no such text anywhere"'),
         ('"def backoff" lang:go', "lang:go leaves nothing"),
@@ -51,17 +60,51 @@ def test_the_filter_in_the_way_is_named_with_what_would_match(engine, query, say
     assert says in told(engine, query)
 
 
-def test_words_that_stand_nowhere_are_named_with_known_ones_one_letter_away(store):
+def test_words_that_no_code_has_are_named_with_known_ones_one_letter_away(store):
     by_words = Engine(store)
-    assert "did you mean policy?" in told(by_words, "polciy")
-    assert "zzzzqqqq stands nowhere" in told(by_words, "zzzzqqqq")
+    assert told(by_words, "polciy") == "No indexed code has the word polciy; did you mean policy?"
+    assert told(by_words, "zzzzqqqq") == "No indexed code has the word zzzzqqqq."
+    assert told(by_words, "zzzzqqqq qqqqzzzz") == "No indexed code has the words zzzzqqqq or qqqqzzzz."
+    assert "the sources that are looked at" in told(by_words, "zzzzqqqq repo:acme/api")
+    assert told(by_words, "ListenAndServe repo:group/api") == (
+        "No code of the sources that are looked at has the word ListenAndServe."
+        " What is looked at has none of these words; other repositories or branches have some."
+    )
     found = by_words.search("backof polciy retry")
-    assert found.hits and not any("nowhere" in note for note in found.notes)
+    assert found.hits and found.notes == []
 
 
-def test_hits_by_vectors_alone_come_with_the_words_that_stand_nowhere(engine):
+def test_hits_by_vectors_alone_come_with_the_words_that_no_code_has(engine):
     answer = engine.search("polciy")
-    assert any("polciy stands nowhere" in note for note in answer.notes)
+    assert answer.hits
+    assert answer.notes == [
+        "No indexed code has the word polciy; these hits are by meaning; did you mean policy or polish?"
+    ] or answer.notes == ["No indexed code has the word polciy; these hits are by meaning; did you mean policy?"]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (
+            "RetryPolicyQueue",
+            "No indexed code has the word RetryPolicyQueue; these hits are by its parts and by meaning",
+        ),
+        ("ListenAndSrve", "did you mean ListenAndServe?"),
+        ("listen_and_srve", "did you mean ListenAndServe?"),
+        ("Client.sendAll", "No indexed code has the word sendAll"),
+        ("where is retryQueue emptied", "has the word retryQueue; these hits are by the other words and by meaning"),
+    ],
+)
+def test_a_name_that_no_code_has_is_told_though_there_are_hits(engine, query, says):
+    answer = engine.search(query)
+    assert answer.hits and says in " ".join(answer.notes)
+
+
+@pytest.mark.parametrize(
+    "query", ["RetryPolicy", "retry_policy", "Client.send", "how does RetryPolicy wait", "backoff"]
+)
+def test_a_name_that_some_code_has_is_not_remarked_on(engine, query):
+    assert engine.search(query, limit=1).notes == []
 
 
 def test_a_caller_who_sees_nothing_is_told_nothing_else(engine):
