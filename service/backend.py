@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from codequarry.errors import BadInput, CodequarryError, ModelMismatch, NotFound, RepositoryNotFound
 from codequarry.search.scope import did_you_mean, near_repositories, one_source, visible
@@ -28,9 +28,14 @@ if TYPE_CHECKING:
 
 Filters = Mapping[str, Any]  # of a name of search.query.FILTERS: values, any of which will do
 Opened = TypeVar("Opened")
+Found = TypeVar("Found", bound="_Noted")
 
 _MODEL_EVERY_S = 5.0  # how often it is seen which model the index has
 _REFRESH_EVERY_S = 2.0  # folders on disk are looked at so often at most
+
+
+class _Noted(Protocol):
+    notes: list[str]
 
 
 @dataclass(slots=True)
@@ -153,41 +158,33 @@ class Backend:
 
     def search(self, caller: Caller, query: str, *, filters: Filters, **options: Any) -> Answer:
         """`Engine.search`, of what the caller sees."""
-        caller.must("search")
-        notes = self._fresh()
-        answer = self.engine.search(query, access=caller.access, **filters, **options)
-        answer.notes[:0] = notes
-        return answer
+        return self._found(caller, lambda: self.engine.search(query, access=caller.access, **filters, **options))
 
     def prompt(
         self, caller: Caller, question: str, *, budget: int, format: str, filters: Filters, **options: Any
     ) -> Prompt:
         """`Engine.prompt`, of what the caller sees."""
-        caller.must("search")
-        notes = self._fresh()
-        prompt = self.engine.prompt(question, budget, format, access=caller.access, **filters, **options)
-        prompt.notes[:0] = notes
-        return prompt
+        return self._found(
+            caller, lambda: self.engine.prompt(question, budget, format, access=caller.access, **filters, **options)
+        )
 
     def grep(self, caller: Caller, pattern: str, *, filters: Filters, **options: Any) -> Exact[Line]:
         """`search.exact.grep`, of what the caller sees."""
         from codequarry.search import exact
 
-        caller.must("search")
-        notes = self._fresh()
-        found = exact.grep(self.quarry.store, pattern, filters=filters, access=caller.access, **options)
-        found.notes[:0] = notes
-        return found
+        return self._found(
+            caller,
+            lambda: exact.grep(self.quarry.store, pattern, filters=filters, access=caller.access, **options),
+        )
 
     def definitions(self, caller: Caller, name: str, *, filters: Filters, **options: Any) -> Exact[Definition]:
         """`search.exact.definitions`, of what the caller sees."""
         from codequarry.search import exact
 
-        caller.must("search")
-        notes = self._fresh()
-        found = exact.definitions(self.quarry.store, name, filters=filters, access=caller.access, **options)
-        found.notes[:0] = notes
-        return found
+        return self._found(
+            caller,
+            lambda: exact.definitions(self.quarry.store, name, filters=filters, access=caller.access, **options),
+        )
 
     def read(
         self,
@@ -205,6 +202,14 @@ class Backend:
     def states(self, caller: Caller) -> list[SourceState]:
         """Everything that is indexed and that the caller sees."""
         return visible(self.quarry.store.sources(), caller.access)
+
+    def _found(self, caller: Caller, ask: Callable[[], Found]) -> Found:
+        """What a caller who may search is answered; the notes begin with what could not be indexed before."""
+        caller.must("search")
+        notes = self._fresh()
+        found = ask()
+        found.notes[:0] = notes
+        return found
 
     def _fresh(self) -> list[str]:
         """Indexes what changed in folders on this machine, now and then, and never twice at once; notes on what could not be."""

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from codequarry.search.query import FILTERS
+
 Text = Annotated[str, Field(max_length=1000)]
 Some = Text | Annotated[list[Text], Field(max_length=100)] | None
 Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,6}$", description="The next_cursor of the answer before.")]
@@ -36,8 +38,7 @@ class Filtered(Asked):
 
     def filters(self) -> dict[str, Any]:
         """Those that are set, as `Engine.search` takes them."""
-        names = ("repo", "lang", "path", "branch", "kind", "symbol")
-        return {name: value for name in names if (value := getattr(self, name))}
+        return {name: value for name in FILTERS if (value := getattr(self, name))}
 
 
 class SearchRequest(Filtered):
@@ -48,6 +49,17 @@ class SearchRequest(Filtered):
     cursor: Cursor | None = None
     syntax: bool = Field(False, description="Read filters also in a query that is long or has line breaks.")
     explain: bool = Field(False, description="Say in `why` where each hit's score is from.")
+
+    def options(self) -> dict[str, Any]:
+        """All but the query, as `Backend.search` takes it."""
+        return {
+            "limit": self.limit,
+            "cursor": self.cursor,
+            "explain": self.explain,
+            "plain": self.plain,
+            "syntax": self.syntax,
+            "filters": self.filters(),
+        }
 
     model_config = ConfigDict(
         extra="forbid",
@@ -61,6 +73,10 @@ class PromptRequest(Filtered):
     question: str = Field(min_length=1, max_length=65536)
     budget: int = Field(4000, ge=1, le=200_000, description="The most tokens that the text may have.")
     format: Literal["markdown", "xml", "json"] = "markdown"
+
+    def options(self) -> dict[str, Any]:
+        """All but the question, as `Backend.prompt` takes it."""
+        return {"budget": self.budget, "format": self.format, "plain": self.plain, "filters": self.filters()}
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"question": "how does a client retry?", "budget": 1000}]}

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from codequarry.errors import BadInput
 from codequarry.search.exact import Definition, Exact, Line
+from codequarry.search.query import FILTERS
 from codequarry.service.backend import Backend, Overview
 from codequarry.service.hits import window
 from codequarry.service.security import Caller
@@ -60,8 +61,7 @@ class Filters(Arguments):
 
     def filters(self) -> dict[str, Any]:
         """Those that are set, as `Engine.search` takes them."""
-        names = ("repo", "lang", "path", "branch", "kind", "symbol")
-        return {name: value for name in names if (value := getattr(self, name, None))}
+        return {name: value for name in FILTERS if (value := getattr(self, name, None))}
 
     @property
     def start(self) -> int:

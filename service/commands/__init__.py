@@ -12,11 +12,14 @@ from codequarry.errors import BadInput, IndexMissing, RepositoryNotFound
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
 
     from codequarry.api import CodeSearch
     from codequarry.service.terminal import Terminal
-    from codequarry.types import SourceState
+    from codequarry.types import Answer, Prompt, SourceState
+
+    Found = TypeVar("Found", Answer, Prompt)
 
 _MOST_QUESTION_BYTES = 64 * 1024
 
@@ -31,15 +34,15 @@ FILTERS = {
 
 
 def add_filters(parser: ArgumentParser) -> None:
-    """The filters, each repeatable: values of one are alternatives, several must all hold."""
+    """The filters, each repeatable: values of one are alternatives, several must all hold. `ask` reads them."""
     group = parser.add_argument_group("filters", "each may be given several times: one of its values must hold")
     for name, (metavar, says) in FILTERS.items():
         group.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=says)
 
 
-def filters(args: Namespace) -> dict[str, tuple[str, ...]]:
-    """The filters as `CodeSearch.search` takes them."""
-    return {name: tuple(getattr(args, name)) for name in FILTERS}
+def add_no_refresh(parser: ArgumentParser) -> None:
+    """The option --no-refresh, which `ask` reads."""
+    parser.add_argument("--no-refresh", action="store_true", help="do not look for changed files first")
 
 
 def add_json(parser: ArgumentParser, says: str = "print JSON") -> None:
@@ -83,7 +86,20 @@ def open_quarry(args: Namespace, *, create: bool = False) -> CodeSearch:
         raise
 
 
-def refresh(quarry: CodeSearch, args: Namespace, terminal: Terminal) -> list[str]:
+def ask(args: Namespace, terminal: Terminal, call: Callable[..., Found]) -> Found:
+    """What `call(quarry, **given)` finds, after indexing what has changed; its notes begin with what could not be indexed.
+
+    `given` is what every question is asked with: the filters.
+    """
+    within = {name: tuple(getattr(args, name)) for name in FILTERS}
+    with open_quarry(args) as quarry:
+        notes = _refresh(quarry, args, terminal)
+        found = call(quarry, refresh=False, **within)
+    found.notes[:0] = notes
+    return found
+
+
+def _refresh(quarry: CodeSearch, args: Namespace, terminal: Terminal) -> list[str]:
     """Indexes what has changed in folders, unless that is not wanted; returns notes on what could not be.
 
     On a terminal a bar shows when it takes long.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codequarry.service.commands import add_filters, add_json, filters, open_quarry, question, refresh
+from codequarry.service.commands import add_filters, add_json, add_no_refresh, ask, question
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -31,7 +31,7 @@ def arguments(parser: ArgumentParser) -> None:
         default="markdown",
         help="how the context is written (markdown)",
     )
-    parser.add_argument("--no-refresh", action="store_true", help="do not look for changed files first")
+    add_no_refresh(parser)
     add_json(parser, "print the context with its tokens, blocks and what was dropped, as one JSON object")
     add_filters(parser)
 
@@ -39,16 +39,11 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, terminal: Terminal) -> int:
     """Prints the context; 0 when there is something in it, else 1."""
     asked = question(args.question)
-    with open_quarry(args) as quarry:
-        notes = refresh(quarry, args, terminal)
-        prompt = quarry.prompt(
-            asked,
-            budget=args.budget,
-            format=args.format,
-            refresh=False,
-            **filters(args),
-        )
-    prompt.notes[:0] = notes
+    prompt = ask(
+        args,
+        terminal,
+        lambda quarry, **given: quarry.prompt(asked, budget=args.budget, format=args.format, **given),
+    )
     if args.json:
         terminal.json(prompt)
         return 0 if prompt.blocks else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codequarry.service.commands import add_filters, add_json, filters, open_quarry, question, refresh
+from codequarry.service.commands import add_filters, add_json, add_no_refresh, ask, question
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,7 +33,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--lines", type=int, metavar="N", help="how many lines of a hit to show (12 on a terminal, else all)"
     )
     parser.add_argument("--explain", action="store_true", help="show why each hit stands where it does")
-    parser.add_argument("--no-refresh", action="store_true", help="do not look for changed files first")
+    add_no_refresh(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--plain", action="store_true", help="the query is plain text: nothing in it is syntax")
     how.add_argument(
@@ -46,19 +46,19 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, terminal: Terminal) -> int:
     """Searches; 0 when something was found, else 1."""
     query = question(args.query)
-    with open_quarry(args) as quarry:
-        notes = refresh(quarry, args, terminal)
-        answer = quarry.search(
+    answer = ask(
+        args,
+        terminal,
+        lambda quarry, **given: quarry.search(
             query,
             limit=args.limit,
             cursor=args.cursor,
             explain=args.explain,
             plain=args.plain,
             syntax=args.syntax,
-            refresh=False,
-            **filters(args),
-        )
-    answer.notes[:0] = notes
+            **given,
+        ),
+    )
     if args.json:
         terminal.json(
             {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qsl
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.params import Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from fastapi.security.http import HTTPAuthorizationCredentials
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from codequarry.service.backend import Backend
     from codequarry.service.metrics import Metrics
     from codequarry.service.pool import Pool
+
+RepoNamed = Annotated[str, Query(min_length=1, max_length=1000, description="Full name, or the end of it.")]
+BranchNamed = Annotated[str | None, Query(max_length=1000)]
 
 
 @dataclass(slots=True)
@@ -87,3 +91,11 @@ def page(items: Sequence[Any], cursor: str | None, limit: int) -> tuple[Sequence
     """Some of the items from where the cursor says, and the cursor of the next."""
     start = int(cursor or 0)
     return items[start : start + limit], str(start + limit) if len(items) > start + limit else None
+
+
+def exact_value(request: Request, name: str, value: str) -> str:
+    """A value of the address's query with bytes that are no UTF-8 kept, as paths may hold them; the framework replaces them."""
+    if "\ufffd" not in value:
+        return value
+    asked = parse_qsl(request.url.query, keep_blank_values=True, errors="surrogateescape")
+    return dict(asked).get(name, value)

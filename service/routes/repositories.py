@@ -8,9 +8,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from codequarry.service.backend import Overview
 from codequarry.service.records import plain
-from codequarry.service.routes import Parts, needs, page, problems, reply
+from codequarry.service.routes import BranchNamed, Parts, RepoNamed, exact_value, needs, page, problems, reply
 from codequarry.service.routes.jobs import job_answer
-from codequarry.service.routes.search import exact_value
 from codequarry.service.schemas import (
     CoverageAnswer,
     RepositoriesAnswer,
@@ -84,8 +83,8 @@ def routes(parts: Parts) -> APIRouter:
     async def coverage(
         request: Request,
         caller: Annotated[Caller, needs("read")],
-        repo: Annotated[str, Query(min_length=1, max_length=1000, description="Full name, or the end of it.")],
-        branch: Annotated[str | None, Query(max_length=1000)] = None,
+        repo: RepoNamed,
+        branch: BranchNamed = None,
         path: Annotated[str | None, Query(max_length=1000, description="Only paths that this glob matches.")] = None,
         only: Annotated[Literal["all", "indexed", "skipped"], Query()] = "all",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Query, Request, Response
 
 from codequarry.errors import BadInput
-from codequarry.service.routes import Parts, needs, problems, reply
+from codequarry.service.routes import BranchNamed, Parts, RepoNamed, exact_value, needs, problems, reply
 from codequarry.service.schemas import FileAnswer, PromptRequest, SearchRequest
 from codequarry.service.security import Caller
 from codequarry.types import Answer, Prompt
@@ -25,17 +24,7 @@ def routes(parts: Parts) -> APIRouter:
         response_class=Response,
     )
     async def search(asked: SearchRequest, caller: Annotated[Caller, needs("search")]) -> Response:
-        answer = await parts.pool.run(
-            parts.backend.search,
-            caller,
-            asked.query,
-            limit=asked.limit,
-            cursor=asked.cursor,
-            explain=asked.explain,
-            plain=asked.plain,
-            syntax=asked.syntax,
-            filters=asked.filters(),
-        )
+        answer = await parts.pool.run(parts.backend.search, caller, asked.query, **asked.options())
         parts.metrics.legs_of(answer.times_ms)
         return reply(answer)
 
@@ -46,17 +35,7 @@ def routes(parts: Parts) -> APIRouter:
         response_class=Response,
     )
     async def prompt(asked: PromptRequest, caller: Annotated[Caller, needs("search")]) -> Response:
-        return reply(
-            await parts.pool.run(
-                parts.backend.prompt,
-                caller,
-                asked.question,
-                budget=asked.budget,
-                format=asked.format,
-                plain=asked.plain,
-                filters=asked.filters(),
-            )
-        )
+        return reply(await parts.pool.run(parts.backend.prompt, caller, asked.question, **asked.options()))
 
     @router.get(
         "/file",
@@ -67,9 +46,9 @@ def routes(parts: Parts) -> APIRouter:
     async def file(
         request: Request,
         caller: Annotated[Caller, needs("read")],
-        repo: Annotated[str, Query(min_length=1, max_length=1000, description="Full name, or the end of it.")],
+        repo: RepoNamed,
         path: Annotated[str, Query(min_length=1, max_length=4096, description="From the repository's root.")],
-        branch: Annotated[str | None, Query(max_length=1000)] = None,
+        branch: BranchNamed = None,
         start_line: Annotated[int | None, Query(ge=1, le=1 << 31)] = None,
         end_line: Annotated[int | None, Query(ge=1, le=1 << 31)] = None,
     ) -> Response:
@@ -94,11 +73,3 @@ def routes(parts: Parts) -> APIRouter:
         )
 
     return router
-
-
-def exact_value(request: Request, name: str, value: str) -> str:
-    """A value of the address's query with bytes that are no UTF-8 kept, as paths may hold them; the framework replaces them."""
-    if "\ufffd" not in value:
-        return value
-    asked = parse_qsl(request.url.query, keep_blank_values=True, errors="surrogateescape")
-    return dict(asked).get(name, value)
