@@ -7,8 +7,10 @@ piece and listed with the reason; a smaller piece behind it may still fit. How t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from codequarry import text
@@ -30,6 +32,7 @@ FILES = 20
 """How many files are looked at for a context: what answers is among the first ten for nine of ten questions."""
 
 _LEAST_LINES = 6  # a piece is not cut to fewer lines than this, unless it is the only one
+_ABOUT = 0.9  # lines that say so much of what the best ones say are as good
 # Characters that change how a text is displayed without being seen: bidirectional controls, zero-width and tag characters.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 
@@ -96,7 +99,7 @@ class PromptBuilder:
         pieces = self._pieces(answer.hits)
         self._write(self._choose(asked, pieces, prompt), asked, prompt)
         if pieces and not prompt.blocks:
-            least = min(self.count(self._written("", [_window(piece, 1)])) for piece in pieces)
+            least = min(self.count(self._written("", [_window(piece, 1, frozenset())])) for piece in pieces)
             prompt.notes.append(f"{self.budget} tokens hold no code with its citation; {least} would hold one line.")
         elif pieces and not asked:
             prompt.notes.append("The question is too long for this budget to be repeated in the context.")
@@ -150,8 +153,9 @@ class PromptBuilder:
         """The pieces that fit, whole or cut, the most wanted first; what does not fit is noted in `prompt.dropped`."""
         chosen: list[_Piece] = []
         left = self.budget
+        terms = frozenset(text.question_terms(prompt.question))
         for piece in pieces:
-            for attempt in _attempts(piece, least=_LEAST_LINES if chosen else 1):
+            for attempt in _attempts(piece, terms, least=_LEAST_LINES if chosen else 1):
                 # Its lines alone are cheaper to count than the whole context with it.
                 if self.count("\n".join(attempt.lines)) > left:
                     continue
@@ -203,23 +207,43 @@ def _blocks(pieces: Sequence[_Piece]) -> list[Block]:
     ]
 
 
-def _attempts(piece: _Piece, *, least: int) -> Iterator[_Piece]:
+def _attempts(piece: _Piece, terms: frozenset[str], *, least: int) -> Iterator[_Piece]:
     """The piece, then its best chunk, then smaller and smaller parts of that around the lines that matched."""
     yield piece
     if piece.best and piece.best != (piece.start_line, piece.end_line):
         piece = piece.cut(*piece.best)
         yield piece
+    elif not piece.best and not piece.matched:
+        return  # no part of it says more than another
     size = len(piece.lines)
     while (size := size // 2 if size < 8 else size * 2 // 3) >= least:
-        yield _window(piece, size)
+        yield _window(piece, size, terms)
 
 
-def _window(piece: _Piece, size: int) -> _Piece:
-    """The `size` consecutive lines of a piece that have the most matches, the first such."""
-    matched = [line - piece.start_line for line in piece.matched]
-    starts = sorted({0, *(min(line, len(piece.lines) - size) for line in matched if 0 <= line < len(piece.lines))})
-    best = max(starts, key=lambda start: (sum(start <= line < start + size for line in matched), -start))
-    return piece.cut(piece.start_line + best, piece.start_line + best + size - 1)
+def _window(piece: _Piece, size: int, terms: frozenset[str]) -> _Piece:
+    """The `size` consecutive lines of a piece whose matches say most, the first such lines of several that say about as much.
+
+    A line says more with more of the question's terms; one that many lines of the piece have says little, and one that is
+    repeated less each time. Lines that match a pattern count alike. A few lines before the first match say what it belongs to.
+    """
+    said = {
+        line - piece.start_line: terms.intersection(text.terms(piece.lines[line - piece.start_line]).split()) or {""}
+        for line in piece.matched
+        if piece.start_line <= line <= piece.end_line
+    }
+    often = Counter(term for of_line in said.values() for term in of_line)
+
+    def worth(start: int) -> float:
+        inside = Counter(term for line, of_line in said.items() if start <= line < start + size for term in of_line)
+        return sum(sqrt(count / often[term]) for term, count in inside.items())
+
+    last = len(piece.lines) - size
+    worths = {start: worth(start) for start in sorted({0, *(min(line, last) for line in said)})}
+    enough = _ABOUT * max(worths.values())
+    start = next(start for start, value in worths.items() if value >= enough)
+    if start and (inside := [line for line in said if start <= line < start + size]):
+        start = min(max(inside[0] - (size - (inside[-1] - inside[0] + 1)) // 3, 0), last)
+    return piece.cut(piece.start_line + start, piece.start_line + start + size - 1)
 
 
 def _left_over(whole: _Piece, part: _Piece) -> Iterator[tuple[int, int]]:

@@ -143,6 +143,32 @@ def test_a_piece_that_does_not_fit_is_cut_around_what_matched_and_the_rest_is_li
     assert all(one["reason"] for one in prompt.dropped)
 
 
+def test_of_a_piece_that_is_cut_the_lines_that_say_most_are_kept(files):
+    lines = ["# the file of the settings of a file"] * 8 + [f"value_{n} = {n}" for n in range(40)]
+    lines[30] = "def reload_settings_file_when_changed(path):"
+    text = "\n".join(lines)
+    matched = (*range(1, 9), 31)
+    prompt = built(files, hit(text=text, matched_lines=matched), budget=180, query="reload a changed settings file")
+    (block,) = prompt.blocks
+    assert block.start_line < 31 <= block.end_line
+    # What says about as much at the head of the piece is kept there, with what it belongs to.
+    lines[0] = lines[30]
+    prompt = built(
+        files, hit(text="\n".join(lines), matched_lines=matched), budget=180, query="reload a changed settings file"
+    )
+    assert prompt.blocks[0].start_line == 1
+
+
+@pytest.mark.parametrize("budget", range(90, 400, 10))
+def test_a_piece_that_is_cut_keeps_a_line_that_matches_and_one_without_any_is_not_cut(files, budget):
+    text = "\n".join(f"value_{n} = compute({n})" for n in range(1, 60))
+    other = "\n".join(f"other_{n} = compute({n})" for n in range(1, 60))
+    found = hit("a.py", text=text, matched_lines=(47,), snippets=[snippet(100, other)])
+    blocks = built(files, found, budget=budget, query='"compute(47)"').blocks
+    assert all(block.start_line <= 47 <= block.end_line or block.start_line == 100 for block in blocks)
+    assert all(block.end_line == 158 for block in blocks if block.start_line == 100)
+
+
 def test_a_budget_too_small_for_anything_is_an_empty_context_that_says_what_is_needed(files):
     prompt = built(files, hit(), budget=5)
     assert prompt.text == "" and prompt.tokens == 0 and prompt.blocks == []
