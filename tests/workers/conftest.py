@@ -1,0 +1,7 @@
+"""The fixtures of a team."""
+
+from __future__ import annotations
+
+from team import redis, team
+
+__all__ = ["redis", "team"]
