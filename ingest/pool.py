@@ -30,6 +30,9 @@ from codequarry.types import FileVersion, Skipped
 
 Prepared = list[FileVersion | Skipped]
 
+_AHEAD = 4
+"""How many prepared batches a worker may be ahead of the writer, which now and then stops for a second to make all durable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -56,7 +59,7 @@ class Work:
                 yield self._here.prepare(reader, batch)
             return
         jobs: queue.Queue[list[Entry] | None] = queue.Queue()
-        done: queue.Queue[Prepared | BaseException] = queue.Queue(maxsize=len(self._workers))
+        done: queue.Queue[Prepared | BaseException] = queue.Queue(maxsize=_AHEAD * len(self._workers))
         stop = threading.Event()
         count = 0
         for batch in batches:
