@@ -55,6 +55,29 @@ def start(tmp_path, prepared_index):
 
 
 @pytest.fixture
+def posting(tmp_path):
+    """Starts services that a forge posts to: `posting(queue, register=("github",), webhook_secret=…)`."""
+    from forge import REPOSITORIES, SECRET, Posting
+
+    from codequarry.ingest.jobs import describe
+    from codequarry.settings import Settings
+
+    running = []
+
+    def call(queue=None, register=(), **settings):
+        settings = {"webhook_secret": SECRET, "rate_limit": 0, "store": str(tmp_path / "index")} | settings
+        service = Posting(Settings(tmp_path, **settings), queue)
+        running.append(service)
+        for provider in register:
+            service.ledger.register(describe(REPOSITORIES[provider], service.settings))
+        return service
+
+    yield call
+    for service in running:
+        service.close()
+
+
+@pytest.fixture
 def service(start):
     """A service without keys."""
     return start()

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from codequarry.service.app import create_app
 from codequarry.service.providers import PROVIDERS
 from codequarry.store import open_ledger
+from codequarry.types import Hook
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 NAMES = sorted(f"{file.parent.name}/{file.stem}" for file in PAYLOADS.glob("*/*.json"))
@@ -30,6 +32,31 @@ REPOSITORIES = {
     "forgejo": "https://codeberg.org/acme/shop.git",
     "azure": "https://dev.azure.com/acme/backend/_git/shop",
 }
+
+
+BEFORE, AFTER = "6113728f27ae82c7b1a177c8d03f9e96e0adf246", "59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5"
+
+# What each payload says: the kind, and the branches with their commits.
+KINDS = {
+    "push": ("push", {"main": AFTER}),
+    "force_push": ("push", {"main": AFTER}),
+    "push_after_rename": ("push", {"main": AFTER}),
+    "without_links": ("push", {"main": AFTER}),
+    "repository_update": ("push", {"main": AFTER}),
+    "several": ("push", {"main": AFTER, "feature/x": ""}),
+    "branch_created": ("push", {"feature/x": AFTER}),
+    "create_branch": ("push", {"feature/x": ""}),  # it does not say which commit
+    "branch_deleted": ("push", {"feature/x": ""}),
+    "delete_branch": ("push", {"feature/x": ""}),
+    "tag": ("tag", {}),
+    "create_tag": ("tag", {}),
+    "ping": ("ping", {}),
+    "renamed": ("renamed", {}),
+    "private": ("private", {}),
+    "deleted": ("deleted", {}),
+    "created": ("created", {}),
+    "default_branch": ("changed", {}),
+} | dict.fromkeys(("archived", "issue", "merge_request", "comment", "pull_request", "build"), ("other", {}))
 
 
 @dataclass
@@ -89,6 +116,88 @@ _PROOFS = {
     "webhook-signature",
     "authorization",
 }
+
+
+def secret_of(scheme):
+    """The secret that a scheme of SCHEMES uses."""
+    return SIGNING if scheme == "gitlab signed" else SECRET
+
+
+def provider_name(scheme):
+    """The provider of a scheme."""
+    return scheme.partition(" ")[0]
+
+
+def read(sent):
+    """What the provider reads in the delivery."""
+    return PROVIDERS[sent.provider].read(sent.lower(), json.loads(sent.body))
+
+
+def altered(sent, random_):
+    """The delivery with one thing changed that its proof covers, and what was done."""
+    headers, body = dict(sent.headers), bytearray(sent.body)
+    proofs = [name for name in headers if name.lower() in PROVIDERS[sent.provider].needs]
+    covers_body = sent.provider != "azure" and "X-Gitlab-Token" not in headers
+    what = random_.choice(["body"] * 3 * covers_body + ["proof"] * 3 + ["missing", "empty", "other secret"] + ["time"])
+    if what == "body":
+        at = random_.randrange(len(body))
+        how = random_.randrange(5)
+        if how == 0:
+            body[at] ^= 1 << random_.randrange(8)
+        elif how == 1:
+            del body[at : at + random_.randint(1, 20)]
+        elif how == 2:
+            body[at:at] = secrets.token_bytes(random_.randint(1, 20))
+        elif how == 3:
+            body += random_.choice([b" ", b"\n", b"\0", b"{}"])
+        else:
+            body = body[:at]
+    elif what == "proof":
+        for name in proofs:
+            headers[name] = _other(headers[name], random_)
+    elif what == "missing":
+        for name in proofs:
+            del headers[name]
+    elif what == "empty":
+        headers |= dict.fromkeys(proofs, "")
+    elif what == "time" and "webhook-timestamp" in headers:
+        name = random_.choice(["webhook-timestamp", "webhook-id"])
+        headers[name] = random_.choice(
+            ["", "0", "1800000001", "-1", "1e9", "１８０００００００１", headers[name] + "0"]
+        )
+        if headers[name].isascii() is False:
+            headers[name] = headers[name].encode().decode("latin-1")
+    else:
+        return sign(
+            Delivery(sent.provider, headers, bytes(body)), f"whsec_{'A' * 32}" if "webhook-id" in headers else "wrong"
+        )
+    return Delivery(sent.provider, headers, bytes(body))
+
+
+def _other(value, random_):
+    """A proof that is another one: a letter of it changed, cut short, made longer, or something else altogether."""
+    if value.startswith("Basic "):
+        user, _, password = base64.b64decode(value[6:]).decode().partition(":")
+        return "Basic " + base64.b64encode(f"{user}:{_other(password, random_)}".encode()).decode()
+    prefix, sign_, rest = value.partition("=") if value.startswith("sha256=") else ("", "", value)
+    at = random_.randrange(len(rest))
+    letter = random_.choice([letter for letter in "0123456789abcdef" if letter != rest[at].lower()])
+    return (
+        prefix
+        + sign_
+        + random_.choice(
+            [
+                rest[:at] + letter + rest[at + 1 :],
+                rest[:at],
+                rest[1:],
+                rest[:-6] + "\xe9" + rest[-5:],
+                "0" * len(rest),
+                secrets.token_hex(32),
+                "",
+                "none",
+            ]
+        )
+    )
 
 
 class Posting:
@@ -157,3 +266,9 @@ class Posting:
 
         await self.app(scope, receive, send)
         return status, json.loads(body)
+
+
+def hook(service, provider, repo="", *keys, name="0123456789abcdef"):
+    """Makes a webhook with an address of its own; its name."""
+    service.ledger.save_hook(Hook(name, provider, repo, keys or (SECRET,)))
+    return name
