@@ -460,12 +460,15 @@ def test_the_best_rows_are_those_of_a_full_sort(tmp_path: Path, data: st.DataObj
     assert file.dots(question, some) == [_dot(question, file.row(row)) if row < rows else 0.0 for row in some]
 
 
-def test_facts_and_text_of_a_file_come_back_as_they_were() -> None:
+@pytest.mark.parametrize("packed_from", [0, 1 << 30])
+def test_facts_and_text_of_a_file_come_back_as_they_were(packed_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "_PACKED_FROM", packed_from)
     content = "".join(f"def f{number}():\n    return '{'x' * 3_000}'\n\n\n" for number in range(60))
     file = version("caf\udce9/a.py", content)
     file.chunks[3].breadcrumb = "elsewhere › f"
     file.chunks[4].symbols = (Symbol("operator new", "function", 17), Symbol("naïve", "variable", 18))
     packed, frames = facts.pack(file)
+    assert packed.startswith(facts._PACKED) == (packed_from == 0)
     read = facts.Facts(file.path, packed)
     assert read.chunks == len(file.chunks)
     for number, chunk in enumerate(file.chunks):

@@ -141,6 +141,7 @@ def _best_places(scores: memoryview[int], count: int) -> list[tuple[float, int]]
 
 _BELOW = [bytes(range(step)) for step in range(257)]
 _REACHES = [b"\0" * step + b"\1" * (256 - step) for step in range(257)]
+_SIGN = b"\x00" * 0x80 + b"\xff" * 0x80
 _UNSIGNED = bytes(range(0x80, 0x100)) + bytes(range(0x80))
 _SECOND, _THIRD = (1, 2) if sys.byteorder == "little" else (2, 1)
 
@@ -151,9 +152,10 @@ def _steps(scores: memoryview[int]) -> bytes | None:
     Vectors have length 127, and rounding adds at most half a step to each dimension: products are below 21,000.
     """
     data = bytes(scores.cast("B"))
-    if data[_THIRD::4].translate(None, b"\x00\xff"):
+    second = data[_SECOND::4]
+    if second.translate(_SIGN) != data[_THIRD::4]:
         return None
-    return data[_SECOND::4].translate(_UNSIGNED)
+    return second.translate(_UNSIGNED)
 
 
 def _order(pair: tuple[float, int]) -> tuple[float, int]:
