@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from builders import EMBEDDER, RECIPE
 
 from codequarry.ports import Store
 
@@ -78,3 +79,11 @@ def store_factory(request: pytest.FixtureRequest) -> Iterator[Factory]:
     factory = STORES[request.param](request)
     yield factory
     factory.close()
+
+
+@pytest.fixture
+def store(store_factory: Callable[[], Store]) -> Store:
+    """A prepared store."""
+    made = store_factory()
+    made.prepare(EMBEDDER, RECIPE)
+    return made
