@@ -294,6 +294,14 @@ def _glob_body(glob: str) -> str:
     return "".join(out) + ")" * depth
 
 
+_GLOB_SIGNS = re.compile(r"[][*?{},!\\]")
+
+
+def glob_of(path: str) -> str:
+    """The glob that matches this path, or what is below it, and no other."""
+    return "/" + _GLOB_SIGNS.sub(r"\\\g<0>", path)
+
+
 # ----------------------------------------------------------------------------------------------------------------- tokens
 
 _TOKENS = re.compile(r"[A-Za-z]+|[0-9]+|[ \t]+|\n+|[^\x00-\x7f]|.", re.DOTALL)

@@ -278,7 +278,8 @@ class Hit:
     breadcrumb: str = ""
     marks: tuple[str, ...] = ()
     matched_lines: tuple[int, ...] = ()
-    snippets: list[Snippet] = field(default_factory=list)  # up to two more chunks of the same file
+    snippets: list[Snippet] = field(default_factory=list)  # up to two more chunks of the same file, or all that match
+    more_matches: int = 0  # of phrases, regexes and filters alone: how many more chunks of the file match
     also_in: list[dict[str, Any]] = field(
         default_factory=list
     )  # places with the same code: repo, branch, commit, path, lines

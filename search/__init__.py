@@ -50,11 +50,14 @@ class Engine:
         symbol: Some = None,
         access: tuple[str, ...] | None = None,
         off: Collection[str] = (),
+        all_matches: bool = False,
     ) -> Answer:
         """The files that answer a query, the best first; `docs/query.md` is its language.
 
         `repo` to `symbol` are filters as in the query, and hold beside it. `cursor` is the `next_cursor` of the answer before.
         `explain` fills `why`; `off` leaves out signals of the ranking; `access` are the caller's groups (None: sees all).
+        `all_matches`: where phrases or regular expressions are asked for, a hit has every chunk of its file that matches, in
+        place of the first three.
 
         Raises:
             QuerySyntax: the query cannot be read; the error has the place.
@@ -74,10 +77,18 @@ class Engine:
         clock.lap("embed")
         retrieved, groups = self._groups(sent, start + limit, off, clock)
         page = groups[start : start + limit]
-        hits = snippets.hits(page, sent.question, resolved.scope.patterns, self.store, explain=explain)
+        exact = bool(sent.request.scope.patterns)  # all chunks that match are asked for, not the best by words
+        if exact and page and len(retrieved.candidates) >= retrieve.MATCHES:
+            snippets.complete(page, sent.request, self.store)
+        patterns, every = resolved.scope.patterns, all_matches and exact
+        hits = snippets.hits(page, sent.question, patterns, self.store, explain=explain, counted=exact, every=every)
         clock.lap("snippets")
         notes = [*asked.notes, *resolved.notes, *resolved.dead, *sent.notes, *retrieved.notes]
         notes += empty.building(resolved.states)
+        if all_matches and not exact:
+            notes.append(
+                "Only phrases and regular expressions have a complete set of matches: these are the best chunks."
+            )
         if len(retrieved.candidates) >= retrieve.MORE_MATCHES:
             notes.append(
                 f"Only the first {retrieve.MORE_MATCHES:,} matching chunks are ranked; narrow the query for others."

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codequarry import text
 from codequarry.ports import Store
 from codequarry.search.features import Question, name_terms
 from codequarry.search.rank import Found, Ranked
-from codequarry.types import Candidate, Hit, Pattern, Place, Snippet
+from codequarry.search.retrieve import MORE_MATCHES
+from codequarry.types import Candidate, Hit, Pattern, Place, Request, Snippet
 
 if TYPE_CHECKING:
     from codequarry.store.prefilter import LinePattern
@@ -27,11 +29,12 @@ _WORTH = 0.4  # of the best chunk's score: a chunk below it is not shown
 class Group:
     """Files whose best chunk has the same text: the best ranked of them, and the others."""
 
-    __slots__ = ("others", "ranked")
+    __slots__ = ("others", "ranked", "unranked")
 
     def __init__(self, ranked: Ranked) -> None:
         self.ranked = ranked
         self.others: list[Ranked] = []
+        self.unranked: list[Candidate] = []  # chunks of the best that match too, see `complete`
 
 
 def grouped(files: Iterable[Ranked]) -> list[Group]:
@@ -47,31 +50,62 @@ def grouped(files: Iterable[Ranked]) -> list[Group]:
     return list(groups.values())
 
 
+def complete(groups: Iterable[Group], request: Request, store: Store) -> None:
+    """Adds to each group what else of its file matches the request's patterns, where not all matches were ranked."""
+    files = {_file(group.ranked.best.candidate): group for group in groups}
+    known = {found.candidate.chunk_id for group in files.values() for found in group.ranked.chunks}
+    sources = {place.source for group in files.values() for place in group.ranked.best.candidate.places}
+    paths = dict.fromkeys(text.glob_of(path) for _, path, _ in files)
+    scope = replace(request.scope, sources=tuple(sorted(sources)), paths=tuple(paths))
+    for candidate in store.retrieve(Request(scope, words=0, vectors=0, matches=MORE_MATCHES)).candidates:
+        if candidate.chunk_id not in known and (group := files.get(_file(candidate))):
+            group.unranked.append(candidate)
+
+
+def _file(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.repo, candidate.path, candidate.blob
+
+
 def hits(
-    groups: Sequence[Group], question: Question, patterns: Sequence[Pattern], store: Store, *, explain: bool = False
+    groups: Sequence[Group],
+    question: Question,
+    patterns: Sequence[Pattern],
+    store: Store,
+    *,
+    explain: bool = False,
+    counted: bool = False,
+    every: bool = False,
 ) -> list[Hit]:
-    """A hit for each group, with its text; one read of the store for all of them."""
+    """A hit for each group, with its text; one read of the store for all of them.
+
+    `counted`: the chunks of each group are all that match; the hit then says how many it does not show. `every`: it shows all.
+    """
     if not groups:
         return []
-    shown = [_shown(group.ranked) for group in groups]
-    wanted = [found.candidate for chunks in shown for found in chunks]
-    texts = iter(store.texts(wanted))
+    shown = [_shown(group, every) for group in groups]
+    texts = iter(store.texts([candidate for chunks in shown for candidate in chunks]))
     matcher = Matcher(question, patterns)
-    return [
-        _hit(group, [(found, next(texts)) for found in chunks], matcher, explain)
-        for group, chunks in zip(groups, shown, strict=True)
-    ]
+    made = []
+    for group, chunks in zip(groups, shown, strict=True):
+        hit = _hit(group, [(candidate, next(texts)) for candidate in chunks], matcher, explain)
+        if counted:
+            hit.more_matches = len(group.ranked.chunks) + len(group.unranked) - len(chunks)
+        made.append(hit)
+    return made
 
 
-def _shown(ranked: Ranked) -> list[Found]:
-    """The best chunk of a file and those beside it that are worth showing."""
-    more = [found for found in ranked.chunks[1:] if found.score >= _WORTH * ranked.best.score]
-    return [ranked.best, *more[:MORE_SNIPPETS]]
+def _shown(group: Group, every: bool) -> list[Candidate]:
+    """The best chunk of a file and those beside it that are worth showing, or all in order of their lines."""
+    best, *others = group.ranked.chunks
+    if every:
+        rest = [*(found.candidate for found in others), *group.unranked]
+        return [best.candidate, *sorted(rest, key=lambda one: one.start_line)]
+    more = [found.candidate for found in others if found.score >= _WORTH * best.score]
+    return [best.candidate, *more[:MORE_SNIPPETS]]
 
 
-def _hit(group: Group, shown: list[tuple[Found, str]], matcher: Matcher, explain: bool) -> Hit:
-    ranked, (found, body) = group.ranked, shown[0]
-    candidate = found.candidate
+def _hit(group: Group, shown: list[tuple[Candidate, str]], matcher: Matcher, explain: bool) -> Hit:
+    ranked, (candidate, body) = group.ranked, shown[0]
     matched = matcher.lines(body, candidate.start_line)
     place = best_place(candidate.places)
     return Hit(
@@ -94,12 +128,11 @@ def _hit(group: Group, shown: list[tuple[Found, str]], matcher: Matcher, explain
         matched_lines=matched,
         snippets=[_snippet(more, its_text, matcher) for more, its_text in shown[1:]],
         also_in=list(_also_in(group, place)),
-        why=_why(ranked, found) if explain else {},
+        why=_why(ranked, ranked.best) if explain else {},
     )
 
 
-def _snippet(found: Found, body: str, matcher: Matcher) -> Snippet:
-    candidate = found.candidate
+def _snippet(candidate: Candidate, body: str, matcher: Matcher) -> Snippet:
     matched = matcher.lines(body, candidate.start_line)
     return Snippet(
         start_line=candidate.start_line,
@@ -187,6 +220,8 @@ class Matcher:
             )
             if best.name == self._text or self._terms & name_terms(best.name):
                 return best.name
+        if self._patterns and (on_them := [symbol for symbol in symbols if symbol.line in matched]):
+            return on_them[0].name
         before = [symbol for symbol in symbols if matched and symbol.line <= matched[0]]
         return (before[-1] if before else symbols[0]).name
 

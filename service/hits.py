@@ -23,9 +23,14 @@ _MOST_COLUMNS = 2000  # a longer line is not coloured: no one reads on there, an
 
 
 def render(
-    answer: Answer, terminal: Terminal, *, most_lines: int | None = None, explain: bool = False
+    answer: Answer,
+    terminal: Terminal,
+    *,
+    most_lines: int | None = None,
+    explain: bool = False,
+    all_matches: bool = False,
 ) -> Iterator[str]:
-    """The lines that show the answer."""
+    """The lines that show the answer. `all_matches`: of each hit the lines that match, and no others."""
     if most_lines is None and terminal.rich:
         most_lines = LINES
     for rank, hit in enumerate(answer.hits, 1):
@@ -34,6 +39,9 @@ def render(
         yield title(rank, hit, terminal)
         if explain:
             yield from (f"   {terminal.paint(line, 'dim')}" for line in reasons(hit.why))
+        if all_matches and hit.matched_lines:
+            yield from matches(hit, terminal)
+            continue
         yield from code(hit, hit.language, terminal, most_lines)
         for snippet in hit.snippets:
             if terminal.rich:
@@ -47,7 +55,8 @@ def render(
 def title(rank: int, hit: Hit, terminal: Terminal) -> str:
     """The line above a hit: rank, place, what it defines, and what there is to know about it."""
     place = f"{terminal.name(hit.path)}:{hit.start_line}-{hit.end_line}"
-    facts = [fact for fact in (hit.kind, "modified" if hit.modified else "", *hit.marks, _also(hit)) if fact]
+    marked = "modified" if hit.modified else ""
+    facts = [fact for fact in (hit.kind, marked, *hit.marks, _more(hit), _also(hit)) if fact]
     line = (
         f"{rank} {terminal.paint(terminal.name(hit.repo), 'dim')} {terminal.paint(place, 'title')}"
         f" {terminal.paint(terminal.name(hit.symbol), 'bold')}"
@@ -55,6 +64,12 @@ def title(rank: int, hit: Hit, terminal: Terminal) -> str:
     version = f"{hit.commit[:8]}" if hit.commit else ""
     about = ", ".join(fact for fact in (*facts, version) if fact)
     return f"{line} {terminal.paint(f'({about})', 'dim')}" if about else line
+
+
+def _more(hit: Hit) -> str:
+    if hit.more_matches == 1:
+        return "1 more place matches"
+    return f"{hit.more_matches:,} more places match" if hit.more_matches else ""
 
 
 def _also(hit: Hit) -> str:
@@ -101,6 +116,20 @@ def code(piece: Hit | Snippet, language: str, terminal: Terminal, most_lines: in
     left = piece.end_line - piece.start_line + 1 - len(shown)
     if left > 0:
         yield terminal.paint(f"   … {left} more line{'s' if left > 1 else ''}", "dim")
+
+
+def matches(hit: Hit, terminal: Terminal) -> Iterator[str]:
+    """The lines of all chunks of a hit that match, in order, each with its number."""
+    pieces: list[Hit | Snippet] = [hit, *hit.snippets]
+    found: dict[int, str] = {}
+    for piece in pieces:
+        lines = piece.text.split("\n")
+        found |= {number: lines[number - piece.start_line] for number in piece.matched_lines}
+    for number, line in sorted(found.items()):
+        if terminal.rich:
+            yield from numbered([line], number, hit.language, terminal, {number})
+        else:
+            yield f"{number}:{line}"
 
 
 def numbered(

@@ -49,6 +49,10 @@ class SearchRequest(Filtered):
     cursor: Cursor | None = None
     syntax: bool = Field(False, description="Read filters also in a query that is long or has line breaks.")
     explain: bool = Field(False, description="Say in `why` where each hit's score is from.")
+    all_matches: bool = Field(
+        False,
+        description="Of phrases and regular expressions: every chunk of a file that matches, not the first three.",
+    )
 
     def options(self) -> dict[str, Any]:
         """All but the query, as `Backend.search` takes it."""
@@ -56,6 +60,7 @@ class SearchRequest(Filtered):
             "limit": self.limit,
             "cursor": self.cursor,
             "explain": self.explain,
+            "all_matches": self.all_matches,
             "plain": self.plain,
             "syntax": self.syntax,
             "filters": self.filters(),

@@ -32,6 +32,11 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--lines", type=int, metavar="N", help="how many lines of a hit to show (12 on a terminal, else all)"
     )
+    parser.add_argument(
+        "--all-matches",
+        action="store_true",
+        help="of phrases and regular expressions: every line of a file that matches, not the first places alone",
+    )
     parser.add_argument("--explain", action="store_true", help="show why each hit stands where it does")
     add_no_refresh(parser)
     how = parser.add_mutually_exclusive_group()
@@ -56,6 +61,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
             explain=args.explain,
             plain=args.plain,
             syntax=args.syntax,
+            all_matches=args.all_matches,
             **given,
         ),
     )
@@ -73,7 +79,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
     else:
         from codequarry.service.hits import render
 
-        terminal.lines(render(answer, terminal, most_lines=args.lines, explain=args.explain))
+        shown = render(answer, terminal, most_lines=args.lines, explain=args.explain, all_matches=args.all_matches)
+        terminal.lines(shown)
+        if any(hit.more_matches for hit in answer.hits):
+            terminal.note("not all places that match are shown: --all-matches shows every line that does")
         for note in answer.notes:
             terminal.note(note)
         if not answer.hits:

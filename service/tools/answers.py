@@ -221,15 +221,17 @@ def _hit(number: int, hit: Hit) -> tuple[FoundCode, str]:
         score=round(hit.score, 4),
         text="\n".join(lines),
         truncated=len(lines) < len(rows),
+        more_matches=hit.more_matches,
     )
     also = f"; also in {len(hit.also_in)} more places" if hit.also_in else ""
+    more = f"; {hit.more_matches} more places match, grep lists every line" if hit.more_matches else ""
     beside = "".join(
         f"\n   also lines {one.start_line}-{one.end_line}{f' {clean(one.symbol)}' if one.symbol else ''}"
         for one in hit.snippets
     )
     title = (
         f"{number}. {found.repo} {found.path}:{found.start_line}-{found.end_line} {found.symbol}".rstrip()
-        + f" ({version(hit.branch, hit.commit, hit.modified)}{also})"
+        + f" ({version(hit.branch, hit.commit, hit.modified)}{more}{also})"
     )
     return found, "\n".join([title, *numbered(lines, found.start_line)]) + beside
 

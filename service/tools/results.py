@@ -27,7 +27,10 @@ class Place(BaseModel):
 
 
 class FoundCode(Place):
-    """A file that answers; `text` are its lines `start_line` to `end_line`, some of its best chunk when `truncated`."""
+    """A file that answers; `text` are its lines `start_line` to `end_line`, some of its best chunk when `truncated`.
+
+    `more_matches`: how many more of its chunks match an exact query; `grep` lists every line.
+    """
 
     start_line: int
     end_line: int
@@ -37,6 +40,7 @@ class FoundCode(Place):
     score: float
     text: str
     truncated: bool
+    more_matches: int
 
 
 class SearchResult(Result):

@@ -110,6 +110,14 @@ def test_every_glob_is_a_regular_expression(glob):
     re.compile(text.glob_regex(glob))
 
 
+@given(st.text("ab/*?{}[]!,.\\", min_size=1, max_size=12), st.text("ab/*?{}[]!,.\\", min_size=1, max_size=12))
+def test_the_glob_of_a_path_matches_it_alone(path, other):
+    path, other = (one.strip("/") or "a" for one in (path, other))
+    matches = text.glob_test([text.glob_of(path)])
+    assert matches(path)
+    assert matches(other) == (other == path or other.startswith(path + "/"))
+
+
 @given(st.text(), st.text())
 def test_tokens_of_a_text_are_no_fewer_than_of_its_beginning(first, second):
     assert text.count_tokens(first + second) >= text.count_tokens(first) - 1

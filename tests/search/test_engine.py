@@ -207,6 +207,42 @@ def test_pages_of_very_many_matches_follow_each_other(tmp_path):
     with_many.close()
 
 
+def test_an_exact_hit_says_how_many_more_places_match_and_shows_them_all_when_asked(tmp_path):
+    # More chunks match than the first answer ranks, and in more repositories than one.
+    lines = [f"needle = {n}" if n % 3 == 0 else f"hay = {n}" for n in range(240)]
+    files = {"a[b]/{x}.py": "\n".join(lines), "needles.md": "needle = 1\n"} | {
+        f"pkg{n:03d}/mod.py": f"needle = {n}\n" for n in range(200)
+    }
+    store = EmbeddedStore(tmp_path / "index", create=True)
+    store.prepare(EMBEDDER, RECIPE)
+    publish(store, Source("github.com/a/many", "main"), files)
+    publish(store, Source("github.com/b/other", "main"), {"a[b]/{x}.py": "needle = 7\n", "only.py": "needle = 8\n"})
+    engine = Engine(store, EMBEDDER)
+    wanted = [number for number, line in enumerate(lines, 1) if line.startswith("needle")]
+
+    def shown(hit):
+        return sorted(number for piece in (hit, *hit.snippets) for number in piece.matched_lines)
+
+    for query in ("/^needle = /", '"needle ="', 'needle "needle ="'):
+        for path in ({}, {"path": "*.py"}, {"repo": "a/many"}):
+            found = {}
+            for hits in (
+                engine.search(query, limit=100, **path).hits,
+                engine.search(query, limit=100, cursor="100", **path).hits,
+            ):
+                found |= {(hit.repo, hit.path): hit for hit in hits}
+            hit = found["github.com/a/many", "a[b]/{x}.py"]
+            assert (len(hit.snippets), hit.more_matches) == (2, 60 - 3)
+            assert all(one.more_matches == 0 for one in found.values() if one is not hit)
+    (hit,) = engine.search("/^needle = /", repo="a/many", path="a?b?", all_matches=True).hits
+    assert (hit.more_matches, shown(hit)) == (0, wanted)
+    spans = [piece.start_line for piece in hit.snippets]
+    assert spans == sorted(spans)
+    assert engine.search("needle", path="a?b?").hits[0].more_matches == 0  # a question: there is no complete set
+    assert "complete set" in engine.search("needle", all_matches=True).notes[0]
+    store.close()
+
+
 # ------------------------------------------------------------------------------------------------------------------ reading
 
 

@@ -50,6 +50,22 @@ def test_a_search_that_finds_nothing_says_so_and_gives_1(indexed):
     assert indexed.json("search", '"no such words anywhere"', code=1)["hits"] == []
 
 
+def test_matches_that_are_not_shown_are_counted_and_can_be_seen(command, tmp_path):
+    text = "".join(f'def f{n}(x):\n    """{"word " * 40}"""\n    return needle(x, {n})\n\n\n' for n in range(60))
+    assert command("index", fill(tmp_path / "app", {"many.py": text})).returncode == 0
+    (hit,) = command.json("search", '"needle(x,"')["hits"]
+    shown = {number for piece in (hit, *hit["snippets"]) for number in piece["matched_lines"]}
+    assert hit["more_matches"] > 0 and len(shown) < 60
+    done = command("search", '"needle(x,"')
+    assert f" {hit['more_matches']} more places match" in done.stdout.splitlines()[0]
+    assert "--all-matches" in done.stderr
+    done = command("search", '"needle(x,"', "--all-matches")
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[1:] == [f"{5 * n + 3}:    return needle(x, {n})" for n in range(60)]
+    _, on_terminal = command.on_terminal("search", '"needle(x,"', "--all-matches", env={"NO_COLOR": "1"})
+    assert len([line for line in on_terminal.splitlines() if line.startswith("> ")]) == 60
+
+
 def test_filters_may_stand_in_options(indexed):
     def paths(*words):
         return {

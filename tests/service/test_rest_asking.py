@@ -55,6 +55,25 @@ def test_a_cursor_leads_through_all_hits_once(service):
     assert {"src/client.py", "src/parse.go", "README.md"} <= set(seen)
 
 
+def test_every_match_of_a_file_is_shown_when_asked(start, tmp_path):
+    store = EmbeddedStore(tmp_path / "data" / "index", create=True)
+    store.prepare(EMBEDDER, RECIPE)
+    publish(store, SHOP, {"many.py": "".join(f"x = needle({n})\n\n\n\n" for n in range(9))})
+    store.close()
+    from running import Running
+
+    from codequarry.settings import Settings
+
+    with Running(Settings(tmp_path / "data", rate_limit=0)) as service:
+        (hit,) = service.ask("POST", "/v1/search", {"query": '"needle("'}).json["hits"]
+        assert (len(hit["snippets"]), hit["more_matches"]) == (2, 6)
+        (hit,) = service.ask("POST", "/v1/search", {"query": '"needle("', "all_matches": True}).json["hits"]
+        assert (len(hit["snippets"]), hit["more_matches"]) == (8, 0)
+        with connect(f"codequarry+{service.url}") as quarry:
+            (hit,) = quarry.search('"needle("', all_matches=True).hits
+            assert len(hit.snippets) == 8
+
+
 def test_a_misspelt_filter_is_refused_and_finds_nothing(service):
     reply = service.ask("POST", "/v1/search", {"query": "retry", "repos": "acme/shop"})
     assert reply.status == 400
