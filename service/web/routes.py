@@ -74,10 +74,9 @@ def routes(parts: Parts) -> APIRouter:
         return await shown(_repository, caller, _exact(request))
 
     @router.get("/events")
-    async def page_events(caller: Annotated[Caller, needs("read")]) -> Response:
-        return StreamingResponse(
-            work.stream(parts, caller), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
-        )
+    async def page_events(request: Request, caller: Annotated[Caller, needs("read")]) -> Response:
+        events = work.stream(parts, caller, request.is_disconnected)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     @router.post("/jobs/{verb}")
     async def page_steer(verb: _Verb, request: Request, caller: Annotated[Caller, needs("admin")]) -> Response:

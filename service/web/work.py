@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from codequarry.service.routes import Parts
     from codequarry.service.security import Caller
 
-STREAM_S = 10.0
+STREAM_S = 5.0
 """How long a stream lasts; a browser then asks again. So nobody who has left is served on, and the service can stop."""
 
 _EVERY_S = 0.5
@@ -82,11 +82,11 @@ def _hooks(parts: Parts, caller: Caller) -> list[Hook]:
     return parts.backend.ledger.hooks() if "admin" in caller.scopes else []
 
 
-async def stream(parts: Parts, caller: Caller) -> AsyncIterator[bytes]:
-    """The jobs as server-sent events, whenever they have changed."""
+async def stream(parts: Parts, caller: Caller, has_left: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    """The jobs as server-sent events, whenever they have changed, until who asked for them has left."""
     shown, end = "", time.monotonic() + STREAM_S
     yield b"retry: 500\n\n"
-    while time.monotonic() < end:
+    while time.monotonic() < end and not await has_left():
         made = await parts.pool.run(_jobs, parts, caller)
         if made != shown:
             shown = made

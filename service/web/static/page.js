@@ -58,7 +58,7 @@ const load = async (url, { push = false, replace = false, top = false } = {}) =>
   const kept = document.activeElement?.closest?.("#results a[data-live]")?.dataset;
   results.innerHTML = text;
   results.removeAttribute("aria-busy");
-  results.dataset.of = url;
+  if (document.getElementById("query-error")) box.setAttribute("aria-invalid", "true"); else box.removeAttribute("aria-invalid");
   fold();
   const query = new URL(url, location.href).searchParams.get("q") || "";
   document.title = query ? `${query.slice(0, 80)} · codequarry` : "codequarry";
