@@ -86,14 +86,15 @@ _WANTED = {
     VENDORED: "vendor vendored third_party",
     GENERATED: "generated",
     BUILD: "dist bundle bundled",
-    DOCS: "docs doc documentation documented readme changelog guide markdown",
-    CONFIG: "config configuration yaml toml json ci workflow workflows pipeline",
+    DOCS: "docs doc documentation readme changelog guide",
+    CONFIG: "yaml toml ini ci workflow workflows",
     DECLARATION: "declaration declarations typings",
 }
 _WANTED_ROLE = {word: role for role, words in _WANTED.items() for word in words.split()}
 
 TYPE_KINDS = frozenset("class struct interface enum trait type module protocol record object union namespace".split())
 FUNCTION_KINDS = frozenset("function method macro constructor".split())
+NO_DEFINITIONS = frozenset("heading key".split())  # names that documents and settings have, and no code
 
 _SEPARATOR = re.compile(r"::|\.|#|->")
 _IDENTIFIER = re.compile(r"[\w$]+(?:(?:::|\.|#|->)[\w$!?]+)*[!?]?(?:\(\))?")
@@ -104,6 +105,8 @@ def roles(path: str, language: str, kind: str, marks: tuple[str, ...]) -> frozen
     """The roles of a file, by its marks, its folders, its name and the kind of its chunks; empty for plain source code."""
     found = set(marks)
     *folders, name = path.split("/")
+    if "src/main/" in path:  # where JVM projects keep what ships: its folders are named after packages
+        folders = path.split("src/main/", 1)[0].split("/")
     for folder in folders:
         role = _FOLDER_ROLE.get(folder.lower())
         if role is None and _TEST_FOLDER.fullmatch(folder):
@@ -182,6 +185,11 @@ def symbol_of(written: str) -> tuple[str, str]:
         return "", ""
     names = _SEPARATOR.split(body.removesuffix("()"))
     return names[-1], names[-2] if len(names) > 1 else ""
+
+
+def is_written_as_name(text: str) -> bool:
+    """Whether a text that is one identifier can be no plain word: it has capitals, digits or signs."""
+    return not (text.isalpha() and text.islower())
 
 
 def last_name(qualified: str) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from codequarry import errors
+from codequarry.search.features_short import SHORT
 from codequarry.search.query import FILTERS
-from codequarry.search.rank import EXACT_SIGNALS, SIGNALS
+from codequarry.search.rank import EXACT_SHARES, RULES
 from codequarry.service import cli
 
 ROOT = Path(__file__).parent.parent
@@ -105,8 +106,11 @@ def test_the_errors_in_the_architecture_have_the_status_and_exit_that_they_have(
             assert issubclass(getattr(errors, leaf), family)
 
 
-def test_the_architecture_names_every_signal():
-    assert {signal.name for signal in (*SIGNALS, *EXACT_SIGNALS)} <= set(spans(text_of(ARCHITECTURE)))
+def test_the_architecture_names_every_feature_its_group_and_the_rules():
+    named = set(spans(text_of(ARCHITECTURE)))
+    for name in (*RULES, *(name for feature in SHORT.features for name in (feature.name, feature.group))):
+        assert name in named
+    assert set(EXACT_SHARES) - {"test"} <= named
 
 
 def test_the_page_on_queries_has_every_filter():

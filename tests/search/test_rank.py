@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from codequarry.search import features, rank
+from codequarry.search.feature_set import digest, weights_of
+from codequarry.search.features_short import SHORT, abbreviation
+from codequarry.search.pool import collapsed
 from codequarry.search.query import parse
 from codequarry.search.retrieve import own_name_terms, question_terms
 from codequarry.types import Candidate, Place, Source, Symbol
 
 WEIGHTS = (1.0, 0.8, 0.4)
+REPORTS = Path(__file__).parents[2] / "bench" / "reports"
 
 
 def candidate(path, start=1, *, repo="github.com/a/b", language="python", kind="code", symbols=(), **fields):
@@ -95,26 +100,35 @@ def test_other_roles_come_from_marks_folders_names_and_kinds():
     assert role_of("src/x.py", "python") == set()
 
 
+def plain_beside(path):
+    """A file that differs from the one at this path by its role alone."""
+    return candidate("z.py" if "/" not in path else "z/z.py")
+
+
 @pytest.mark.parametrize(
-    ("signal", "path", "fields"),
+    ("share", "path", "fields"),
     [
-        ("test", "tests/a.py", {}),
+        ("tests_last", "tests/a.py", {}),
         ("example", "examples/a.py", {}),
+        ("benchmark", "bench/a.py", {}),
         ("vendored", "vendor/a.py", {}),
         ("vendored", "a/copy.py", {"marks": ("vendored",)}),
         ("generated", "a_pb2.py", {"marks": ("generated",)}),
         ("generated", "dist/a.py", {}),
         ("docs", "a.md", {"kind": "docs"}),
-        ("docs", "a.toml", {"kind": "config"}),
+        ("config", "a.toml", {"kind": "config"}),
         ("declaration", "a.pyi", {}),
         ("history", "CHANGELOG.md", {"kind": "docs"}),
     ],
 )
-def test_a_demotion_puts_a_file_behind_an_equal_one_and_can_be_switched_off(signal, path, fields):
-    demoted, plain = candidate(path, **fields), candidate("z.py")
-    assert order("retry policy", demoted, plain) == ["z.py", path]
-    off = {signal, "docs"} if signal == "history" else {signal}
-    assert order("retry policy", demoted, plain, off=off) == [path, "z.py"]
+@pytest.mark.parametrize("text", ["retry policy", '"retry policy"'])
+def test_what_is_aside_comes_behind_an_equal_file_and_that_can_be_switched_off(share, path, fields, text):
+    aside, plain = candidate(path, **fields), plain_beside(path)
+    assert order(text, aside, plain) == [plain.path, path]
+    off = {share, *(("docs",) if share == "history" else ())}
+    # Of exact queries, benchmarks go with examples, settings with documents, and tests are no rule.
+    off |= {"example"} if share == "benchmark" else {"docs"} if share == "config" else {"test"}
+    assert order(text, aside, plain, off={*off, "name", "language"}) == [path, plain.path]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +143,7 @@ def test_a_demotion_puts_a_file_behind_an_equal_one_and_can_be_switched_off(sign
     ],
 )
 def test_a_question_that_asks_for_a_role_lifts_its_demotion(text, path, fields):
-    assert order(text, candidate(path, **fields), candidate("z.py"))[0] == path
+    assert order(text, candidate(path, **fields), plain_beside(path))[0] == path
 
 
 def test_a_long_text_that_only_mentions_tests_does_not_ask_for_them():
@@ -149,8 +163,36 @@ def test_a_question_that_is_one_name_has_types_before_functions_before_mentions(
     function = candidate("b.py", symbols=[("Retry", "function")])
     type_ = candidate("c.py", symbols=[("Retry", "class")])
     other = candidate("d.py", symbols=[("RetryPolicy", "class")], content=8.0)
-    assert order("Retry", mention, function, other, type_) == ["c.py", "b.py", "a.py", "d.py"]
-    assert order("Retry", mention, function, type_, off={"symbol", "definition"})[0] == "a.py"
+    found = order("Retry", mention, function, other, type_)
+    assert found[:2] == ["c.py", "b.py"]
+    assert set(found[2:]) == {"a.py", "d.py"}
+    assert order("Retry", mention, function, type_, off={"definer", "symbols"})[0] == "a.py"
+
+
+def test_a_definition_in_an_example_comes_behind_one_in_the_source_and_before_mentions():
+    example = candidate("examples/a.py", symbols=[("Retry", "class")], content=9.0)
+    function, mention = candidate("b/b.py", symbols=[("Retry", "function")]), candidate("c/c.py", content=9.0)
+    assert order("Retry", mention, example, function) == ["b/b.py", "examples/a.py", "c/c.py"]
+
+
+def test_a_heading_or_key_of_that_name_defines_nothing():
+    heading = candidate("a.md", kind="docs", symbols=[("Retry", "heading")], content=9.0)
+    assert order("Retry", heading, candidate("b.py", symbols=[("Retry", "function")])) == ["b.py", "a.md"]
+
+
+def test_the_file_of_that_name_comes_before_other_parts_of_the_same_type():
+    part = candidate("a/Retry.Json.cs", language="csharp", symbols=[("Retry", "class")], content=9.0)
+    assert (
+        order("Retry", part, candidate("b/Retry.cs", language="csharp", symbols=[("Retry", "class")]))[0]
+        == "b/Retry.cs"
+    )
+
+
+def test_a_plain_word_that_is_also_a_name_is_a_question_first():
+    definer = candidate("a.py", symbols=[("retry", "function")], content=1.0, names=0.1)
+    answer = candidate("b.py", content=50.0, names=0.0)
+    assert order("retry", definer, answer)[0] == "b.py"
+    assert order("Retry", definer, answer)[0] == "a.py"
 
 
 def test_a_qualified_name_prefers_its_container():
@@ -176,7 +218,7 @@ def test_several_good_chunks_make_a_file_better():
     single = candidate("a.py", content=5.5)
     several = [candidate("b.py", start) for start in (1, 11, 21)]
     assert order("retry policy", single, *several)[0] == "b.py"
-    assert order("retry policy", single, *several, off={"coherence"})[0] == "a.py"
+    assert order("retry policy", single, *several, off={"words"})[0] == "a.py"
 
 
 def test_a_file_named_after_the_question_is_better():
@@ -191,7 +233,7 @@ def test_a_file_named_after_the_question_is_better():
 def test_vectors_count_beside_words():
     near, far = candidate("z.py", cosine=0.8), candidate("a.py", cosine=0.1)
     assert order("retry policy", far, near) == ["z.py", "a.py"]
-    assert order("retry policy", far, near, off={"meaning"}) == ["a.py", "z.py"]
+    assert order("retry policy", far, near, off={"vectors"}) == ["a.py", "z.py"]
 
 
 def test_equal_files_are_in_order_of_repository_and_path_whatever_order_they_come_in():
@@ -207,10 +249,82 @@ def test_no_candidates_give_no_files():
     assert order("retry") == []
 
 
-def test_every_signal_has_a_reason_and_its_own_name():
-    for table in (rank.SIGNALS, rank.EXACT_SIGNALS):
-        assert len({signal.name for signal in table}) == len(table)
-        assert all(signal.reason and signal.weight > 0 for signal in table)
+@pytest.mark.parametrize("features_of", rank.SETS, ids=lambda one: one.name)
+def test_every_feature_has_a_reason_a_group_and_its_own_name_and_only_features_have_weights(features_of):
+    names = [feature.name for feature in features_of.features]
+    assert len(set(names)) == len(names)
+    assert not set(names) & {*rank.RULES, *(feature.group for feature in features_of.features)}
+    assert all(feature.reason and feature.group for feature in features_of.features)
+    weights = weights_of(features_of.name)
+    assert set(weights.values) <= set(names)
+
+
+@pytest.mark.parametrize("features_of", rank.SETS, ids=lambda one: one.name)
+def test_weights_have_the_digest_that_the_report_on_them_names(features_of):
+    weights = weights_of(features_of.name)
+    assert digest(weights.values) == weights.digest
+    assert f"digest `{weights.digest}`" in (REPORTS / f"{features_of.name}.md").read_text(encoding="utf-8")
+
+
+def test_nothing_is_better_for_being_aside():
+    roles = {feature.name for feature in SHORT.features if feature.group == "role"}
+    assert all(weights_of("short").values.get(name, 0.0) <= 0 for name in roles)
+
+
+def test_the_shares_are_weight_times_value_and_add_up_to_the_score():
+    files = [
+        candidate("src/retry_policy.py", symbols=[("RetryPolicy", "class")], cosine=0.5),
+        candidate("tests/a.py", cosine=0.2),
+        candidate("web/socket.py", 30, content=1.0, cosine=0.1),
+    ]
+    query = parse("RetryPolicy")
+    question = features.question_of(query, question_terms(query.question, set()))
+    ranked = rank.rank(question, files, WEIGHTS)
+    for file, row in zip(ranked, SHORT.rows(question, ranked), strict=True):
+        assert file.score == pytest.approx(sum(file.shares.values()))
+        for feature, value in zip(SHORT.features, row, strict=True):
+            weight = weights_of("short").values.get(feature.name, 0.0)
+            assert file.shares.get(feature.name, 0.0) == pytest.approx(weight * value)
+    assert ranked[0].shares["definer"] >= rank.DEFINER
+    assert ranked[-1].shares["tests_last"] == rank.TESTS_LAST
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "feature", "value"),
+    [
+        ("how requests are retried", "net/retry.py", "name_share", 1.0),
+        ("how requests are retried", "net/retry_queue.py", "name_share", 0.5),
+        ("how requests are retried", "net/retry_queue.py", "name_rest", 1.0),
+        ("how requests are retried", "retry/index.ts", "name_share", 1.0),
+        ("web socket upgrade", "net/websocket.py", "name_joined", 1.0),
+        ("configuration of retries", "net/config.py", "name_abbreviates", 1.0),
+        ("where the context is kept", "net/ctx.py", "name_abbreviates", 0.8),
+        ("cross origin resource sharing", "middleware/cors/index.ts", "name_acronym", 1.0),
+        ("retry policy of requests", "net/policy.py", "name_first", 0.5),
+        ("retry policy of requests", "net/policy.py", "name_last", 2 / 3),
+        ("retry policy of requests", "retry/policy.py", "folder_names", 1 / 3),
+        ("retry policy", "include/x.hpp", "header", 1.0),
+    ],
+)
+def test_what_a_name_says_about_a_question(text, path, feature, value):
+    query = parse(text)
+    question = features.question_of(query, question_terms(query.question, set()))
+    row = SHORT.rows(question, collapsed(question, [candidate(path)], WEIGHTS))[0]
+    assert dict(zip([one.name for one in SHORT.features], row, strict=True))[feature] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "value"),
+    [
+        ("config", "configuration", 1.0),
+        ("context", "ctx", 0.8),
+        ("io", "ion", 0.0),
+        ("cat", "ctx", 0.0),
+        ("a", "a", 0.0),
+    ],
+)
+def test_abbreviations_are_beginnings_or_consonants(one, other, value):
+    assert abbreviation(one, other) == value
 
 
 def test_a_repositorys_own_name_is_left_out_of_its_questions_and_kept_when_it_is_all():

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""Fits the weights of a feature set, and judges them on repositories that they never saw.
+
+    bench/fit.py --labels dev.json --labels hand.json --cache FOLDER --loro [--report FILE]   judge
+    bench/fit.py --labels dev.json --labels hand.json --cache FOLDER --write                  fit on all, into search/weights.json
+
+Loss: for each question the cross-entropy between its targets (a primary one twice as likely as a secondary) and the soft-max of the
+scores of the files that were found, plus a ridge on the standardised weights; L-BFGS finds the minimum. Files under the rule
+"tests last" take part with the rule's share, so no weight is spent on them. `--loro` leaves out one GitHub repository over all sets
+at a time, fits on the others and scores its questions: only these figures say anything about other people's repositories.
+
+What the store finds for a question is kept in `--cache` (an index and a file of candidates for each labels file), so a changed
+feature is judged in seconds; a changed index, model or number of candidates makes it anew. A set of features is fitted to the
+questions of its form alone (`rank.feature_set_of`): `--set short`, `--set long`. More words than `--most-words` are left out, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import baseline
+import numpy as np
+from numpy.typing import NDArray
+from scoring import Label, by_repository, interval, measures, read_labels, table, tree_of
+
+from codequarry import connect
+from codequarry.ingest import RECIPE
+from codequarry.search import feature_set, rank, retrieve, snippets
+from codequarry.search.feature_set import FeatureSet
+from codequarry.search.pool import Ranked, collapsed
+from codequarry.search.query import parse
+from codequarry.search.scope import resolve, visible
+from codequarry.types import Candidate, Request
+
+Array = NDArray[np.float64]
+
+PRIMARY, SECONDARY = 2.0, 1.0
+RIDGE = {"short": 0.01, "long": 0.3}
+MOST_WORDS = {"short": 14, "long": 100_000}
+"""Of a question that a set is fitted to. What is longer than a short question and shorter than an issue belongs to neither."""
+
+_DIGITS = 5
+
+
+@dataclass
+class Example:
+    """A question with what was found for it."""
+
+    label: Label
+    asked: retrieve.Asked
+    candidates: list[Candidate]
+    files: list[Ranked] = field(default_factory=list)
+    rows: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    rules: Array = field(default_factory=lambda: np.zeros(0))
+    targets: Array = field(default_factory=lambda: np.zeros(0))
+
+    def measure(self, features: FeatureSet[Any]) -> None:
+        """Fills files, rows, rules and targets."""
+        question = self.asked.question
+        self.files = collapsed(question, self.candidates, self.asked.request.weights)
+        self.rows = np.array(features.rows(question, self.files)).reshape(len(self.files), len(features.features))
+        self.rules = np.array([sum(rank.rules(question, file).values()) for file in self.files])
+        self.targets = np.zeros(len(self.files))
+        for gain, targets in ((SECONDARY, self.label.secondary), (PRIMARY, self.label.relevant)):
+            for at, file in enumerate(self.files):
+                if any(_same(file, target["path"]) for target in targets):
+                    self.targets[at] = gain
+
+    def hits(self, weights: Array) -> list[dict[str, Any]]:
+        """What a search with these weights would show."""
+        for file, score in zip(self.files, (self.rows @ weights + self.rules).tolist(), strict=True):
+            file.shares = {"": score}
+        return hits_of(rank.in_order(self.files))
+
+
+def hits_of(files: Sequence[Ranked]) -> list[dict[str, Any]]:
+    """Ranked files as rows of a result."""
+    shown = [group.ranked.best.candidate for group in snippets.grouped(files)]
+    return [{"path": one.path, "start_line": one.start_line, "end_line": one.end_line} for one in shown[:10]]
+
+
+def _same(file: Ranked, path: str) -> bool:
+    found = file.best.candidate.path
+    return found == path or found.endswith("/" + path) or path.endswith("/" + found)
+
+
+# ------------------------------------------------------------------------------------------------------------------ data
+
+
+def examples(file: Path, cache: Path, model: str | None) -> list[Example]:
+    """The questions of a labels file with their candidates, from the cache where it has them."""
+    labels = read_labels(file)
+    cached = cache / f"{file.stem}.pickle"
+    with connect(str(cache / f"{file.stem}-index"), model=model) as quarry:
+        for repo in dict.fromkeys(label.repo for label in labels):
+            quarry.index(tree_of(file, repo), name=f"bench/{repo}")
+        store, embedder = quarry.store, quarry.engine.embedder
+        states = visible(store.sources(), None)
+        made_by = (
+            RECIPE,
+            store.model(),
+            [(state.source, state.commit, state.indexed_at) for state in states],
+            [one.name for one in fields(Candidate)],
+            [one.name for one in fields(Request)],
+        )
+        known: dict[Any, list[Candidate]] = {}
+        if cached.is_file():
+            with cached.open("rb") as stream:
+                then, known = pickle.load(stream)
+            known = known if then == made_by else {}
+        found: list[Example] = []
+        kept: dict[Any, list[Candidate]] = {}
+        for label in labels:
+            query = parse(label.query, plain=True)
+            asked = retrieve.ask(query, resolve(query, states, {"repo": [f"bench/{label.repo}"]}, None), embedder)
+            candidates = known.get(asked.request)
+            if candidates is None:
+                candidates = store.retrieve(asked.request).candidates
+                for candidate in candidates:
+                    candidate.handle = None
+            kept[asked.request] = candidates
+            found.append(Example(label, asked, candidates))
+    with cached.open("wb") as stream:
+        pickle.dump((made_by, kept), stream)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------------- fit
+
+
+def fit(found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int]) -> Array:
+    """The weights of `columns`, for raw feature values; the others are 0. `gains`: what a question of a set counts (1)."""
+    learnt = [one for one in found if one.targets.any() and gains.get(one.label.set, 1.0) > 0]
+    rows = np.concatenate([one.rows for one in learnt])
+    used = [column for column in columns if rows[:, column].std() > 1e-9]
+    spread = rows[:, used].std(0)
+    values = (rows[:, used] - rows[:, used].mean(0)) / spread
+    rules = np.concatenate([one.rules for one in learnt])
+    sizes = [len(one.files) for one in learnt]
+    starts = np.cumsum([0, *sizes[:-1]])
+    of = np.repeat(np.arange(len(learnt)), sizes)
+    wanted = np.concatenate([one.targets / one.targets.sum() for one in learnt])
+    worth = np.array([gains.get(one.label.set, 1.0) for one in learnt])
+    worth /= worth.sum()
+
+    def loss(weights: Array) -> tuple[float, Array]:
+        scores = values @ weights + rules
+        most = np.maximum.reduceat(scores, starts)
+        powers = np.exp(scores - most[of])
+        sums = np.add.reduceat(powers, starts)
+        entropy = np.log(sums) + most - np.add.reduceat(wanted * scores, starts)
+        slope = values.T @ ((powers / sums[of] - wanted) * worth[of])
+        return float(worth @ entropy + ridge / 2 * weights @ weights), slope + ridge * weights
+
+    weights = np.zeros(rows.shape[1])
+    weights[used] = minimum(loss, np.zeros(len(used))) / spread
+    return weights
+
+
+def minimum(
+    function: Callable[[Array], tuple[float, Array]], start: Array, *, steps: int = 300, memory: int = 10
+) -> Array:
+    """Where a smooth convex function, which returns value and gradient, is least: L-BFGS (Liu and Nocedal, 1989)."""
+    at, (value, slope) = start, function(start)
+    moves: list[tuple[Array, Array]] = []
+    for _ in range(steps):
+        way, factors = slope.copy(), []
+        for move, turn in reversed(moves):
+            factors.append((move @ way) / (turn @ move))
+            way -= factors[-1] * turn
+        if moves:
+            move, turn = moves[-1]
+            way *= (move @ turn) / (turn @ turn)
+        for (move, turn), factor in zip(moves, reversed(factors), strict=True):
+            way += (factor - (turn @ way) / (turn @ move)) * move
+        length, drop = 1.0, float(slope @ way)
+        while True:
+            there = at - length * way
+            value_there, slope_there = function(there)
+            if value_there <= value - 1e-4 * length * drop or length < 1e-10:
+                break
+            length /= 2
+        if (there - at) @ (slope_there - slope) > 1e-14:
+            moves = [*moves[1 - memory :], (there - at, slope_there - slope)]
+        gained = value - value_there
+        at, value, slope = there, value_there, slope_there
+        if gained < 1e-9 * max(1.0, abs(value)):
+            break
+    return at
+
+
+def held_out(
+    found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int]
+) -> list[dict[str, float]]:
+    """The measures of every question by weights of all repositories but its own."""
+    weights = {
+        home: fit([one for one in found if one.label.home != home], ridge, gains, columns)
+        for home in dict.fromkeys(one.label.home for one in found)
+    }
+    return [measures(one.label, one.hits(weights[one.label.home])) for one in found]
+
+
+# ---------------------------------------------------------------------------------------------------------------- report
+
+
+def report(found: Sequence[Example], judged: Sequence[dict[str, float]], base: Sequence[float]) -> list[str]:
+    """Held-out figures by set, category, language and fold, each beside the base line."""
+    labels = [one.label for one in found]
+    ndcg = [one["ndcg"] for one in judged]
+    lines = [*table(labels, judged, base), ""]
+    for name in dict.fromkeys(label.set for label in labels):
+        chosen = [at for at, label in enumerate(labels) if label.set == name]
+        some, ours, theirs = [labels[at] for at in chosen], [ndcg[at] for at in chosen], [base[at] for at in chosen]
+        low, high = interval(some, ours)
+        gain_low, gain_high = interval(some, ours, theirs)
+        gain = by_repository(some, ours) - by_repository(some, theirs)
+        lines.append(
+            f"- {name}: {by_repository(some, ours):.4f} [{low:.3f}, {high:.3f}], "
+            f"gain over the base line {gain:+.4f} [{gain_low:+.4f}, {gain_high:+.4f}]"
+        )
+    lines += ["", "| fold: repository left out | set | questions | ndcg | base line |", "|---|---|---|---|---|"]
+    for home, name in sorted({(label.home, label.set) for label in labels}):
+        chosen = [at for at, label in enumerate(labels) if (label.home, label.set) == (home, name)]
+        ours, theirs = np.mean([ndcg[at] for at in chosen]), np.mean([base[at] for at in chosen])
+        lines.append(f"| {home} | {name} | {len(chosen)} | {ours:.3f} | {theirs:.3f} |")
+    return lines
+
+
+def _base(one: Example) -> float:
+    ranked = baseline.rank(one.asked.question, one.candidates, one.asked.request.weights)
+    return measures(one.label, hits_of(ranked))["ndcg"]
+
+
+def main() -> None:
+    options = _arguments()
+    features = next(one for one in rank.SETS if one.name == options.set)
+    ridge = options.ridge if options.ridge is not None else RIDGE[options.set]
+    gains = {name: float(gain) for name, _, gain in (given.partition("=") for given in options.gain)}
+    options.cache.mkdir(parents=True, exist_ok=True)
+    found = [
+        one
+        for file in options.labels
+        for one in examples(file, options.cache, options.model)
+        if rank.feature_set_of(one.asked.question) is features
+        and len(one.label.query.split()) <= (options.most_words or MOST_WORDS[options.set])
+    ]
+    for one in found:
+        one.measure(features)
+    names = [one.name for one in features.features]
+    columns = [at for at, one in enumerate(features.features) if not {one.name, one.group} & set(options.off)]
+    fitted = fit(found, ridge, gains, columns)
+    weights = {names[at]: round(float(fitted[at]), _DIGITS) for at in columns if round(float(fitted[at]), _DIGITS)}
+    how = {
+        "questions": {
+            name: sum(one.label.set == name for one in found) for name in dict.fromkeys(one.label.set for one in found)
+        },
+        "ridge": ridge,
+        "index": RECIPE,
+        **({"gains": gains} if gains else {}),
+        **({"off": options.off} if options.off else {}),
+    }
+    digest = feature_set.digest(weights)
+    lines = [f"Weights of the set `{features.name}`: digest `{digest}`, {len(weights)} features, {json.dumps(how)}", ""]
+    if options.loro:
+        base = [_base(one) for one in found]
+        lines += report(found, held_out(found, ridge, gains, columns), base)
+    spread = np.concatenate([one.rows for one in found]).std(0)
+    lines += ["", "| feature | group | weight | × spread | reason |", "|---|---|---|---|---|"]
+    for at in sorted(columns, key=lambda at: -abs(fitted[at] * spread[at])):
+        one = features.features[at]
+        lines.append(
+            f"| `{one.name}` | {one.group} | {fitted[at]:+.4f} | {fitted[at] * spread[at]:+.3f} | {one.reason} |"
+        )
+    print("\n".join(lines))
+    if options.report:
+        options.report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if options.write:
+        _write(Path(feature_set.WEIGHTS_FILE), features.name, weights, digest, how)
+
+
+def _write(file: Path, name: str, weights: dict[str, float], digest: str, how: dict[str, Any]) -> None:
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    kept[name] = {
+        "fitted": {
+            "by": "bench/fit.py: list-wise soft-max cross-entropy over the files found, ridge on standardised weights, L-BFGS",
+            **how,
+        },
+        "digest": digest,
+        "weights": weights,
+    }
+    file.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    print(f"wrote {name} to {file}", file=sys.stderr)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--labels", type=Path, action="append", required=True, help="a labels file (repeatable)")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for indexes and candidates")
+    parser.add_argument("--set", default="short", choices=[one.name for one in rank.SETS])
+    parser.add_argument("--loro", action="store_true", help="judge: leave out one repository at a time")
+    parser.add_argument("--write", action="store_true", help="put the fit on all data into search/weights.json")
+    parser.add_argument("--report", type=Path, help="write what is printed to this file, too")
+    parser.add_argument("--ridge", type=float)
+    parser.add_argument("--most-words", type=int)
+    parser.add_argument(
+        "--gain", action="append", default=[], metavar="SET=WEIGHT", help="what a question of a set counts"
+    )
+    parser.add_argument("--off", action="append", default=[], metavar="NAME", help="a feature or group to fit without")
+    parser.add_argument("--model", help="embedding model (default: the settings')")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
