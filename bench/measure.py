@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import threading
@@ -49,10 +50,11 @@ def run(command: Sequence[str | Path], **options: Any) -> Run:
 
 def _sample(pid: int, peak: list[float], done: threading.Event) -> None:
     while not done.wait(0.1):
-        peak[0] = max(peak[0], sum(map(_pss, _tree(pid))) / 1024)
+        peak[0] = max(peak[0], sum(map(memory_mb, tree(pid))))
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
     found, waiting = [], [pid]
     while waiting:
         found.append(waiting.pop())
@@ -64,15 +66,27 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _pss(pid: int) -> int:
-    """KB of memory that a process answers for: shared pages are split among those who share them."""
+def memory_mb(pid: int) -> float:
+    """MB of memory that a process answers for: shared pages are split among those who share them."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
-                return int(line.split()[1])
+                return int(line.split()[1]) / 1024
     except OSError:
         pass
-    return 0
+    return 0.0
+
+
+def processor_s(pids: Sequence[int]) -> float:
+    """Processor seconds that these processes have taken, with those of their children that have ended."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def timed(function: Callable[[], object]) -> float:

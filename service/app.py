@@ -31,10 +31,14 @@ from codequarry.service.security import is_loopback
 from codequarry.service.web import add_page
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import ASGIApp
 
     from codequarry.ports import Queue
     from codequarry.settings import Settings
+
+_PUBLISH_S = 2.0
 
 _log = logging.getLogger("codequarry.service")
 
@@ -51,10 +55,12 @@ def create_app(
     location: str | None = None,
     queue: Queue | None = None,
     work: Callable[[Backend], AbstractContextManager[object]] | None = None,
+    shared: tuple[Path, str] | None = None,
 ) -> FastAPI:
     """The application over the index of the settings, or at `location`.
 
-    `queue` is told of work for others to do; `work` is entered while the application runs, for work done in this process.
+    `queue` is told of work for others to do; `work` is entered while the application runs, for work done in this process. `shared`:
+    the folder in which several processes put together what they count, and the name of this one.
 
     Raises:
         SettingsError: keys that cannot be read.
@@ -62,6 +68,8 @@ def create_app(
     keys = Keyring(settings)
     backend = Backend(settings, location=location, queue=queue)
     metrics = Metrics()
+    if shared:
+        metrics.share(*shared)
     pool = Pool(settings.search_threads, settings.request_timeout_s)
     parts = Parts(backend, pool, metrics)
 
@@ -73,7 +81,9 @@ def create_app(
     async def running(app: FastAPI) -> AsyncIterator[None]:
         with (work or (lambda _: nullcontext()))(backend):
             async with mcp_running():
-                beside = [asyncio.create_task(_warm(parts)), asyncio.create_task(_keep(keys))]
+                beside = [asyncio.create_task(_warm(parts)), asyncio.create_task(_every(KEEP_S, keys.keep))]
+                if shared:
+                    beside.append(asyncio.create_task(_every(_PUBLISH_S, metrics.publish)))
                 yield
                 for task in beside:
                     task.cancel()
@@ -108,7 +118,7 @@ def create_app(
 def _put_behind(app: FastAPI, gate: Callable[[ASGIApp], ASGIApp]) -> None:
     """Puts the layer around everything, the answer to errors nobody thought of included: other layers stand inside that."""
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: gate(build())  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: gate(build())  # type: ignore[method-assign]  # no other layer is outermost
 
 
 async def _warm(parts: Parts) -> None:
@@ -117,11 +127,11 @@ async def _warm(parts: Parts) -> None:
         await parts.pool.run(lambda: parts.backend.engine)
 
 
-async def _keep(keys: Keyring) -> None:
-    """Writes down now and then when keys were used."""
+async def _every(seconds: float, act: Callable[[], None]) -> None:
+    """Does something now and then, beside the event loop."""
     while True:
-        await asyncio.sleep(KEEP_S)
-        await asyncio.to_thread(keys.keep)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(act)
 
 
 def _webhooks(app: FastAPI, backend: Backend, settings: Settings) -> None:
@@ -203,7 +213,7 @@ def _describe(app: FastAPI, *, needs_key: bool) -> None:
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual says
 
     @app.get("/v1/docs", include_in_schema=False)
     async def docs() -> Response:

@@ -6,22 +6,32 @@ import json
 from pathlib import PurePath
 from typing import Any
 
+_AS_IT_IS = frozenset((str, int, float, bool, type(None)))
+
 
 def plain(value: Any) -> Any:
     """The value in dictionaries, lists, texts and numbers. Records are dataclasses or named tuples; bytes become hex."""
-    if value is None or isinstance(value, (str, int, float, bool)):
+    kind = type(value)
+    if kind in _AS_IT_IS:
         return value
+    if (
+        kind is list or kind is tuple
+    ):  # these first: an answer is made of hundreds of values, and the exact kinds are cheap to tell
+        return [item if type(item) in _AS_IT_IS else plain(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if fields := getattr(value, "__dataclass_fields__", None) or getattr(value, "_fields", None):
-        return {name: plain(getattr(value, name)) for name in fields}
+        return {str(key): item if type(item) in _AS_IT_IS else plain(item) for key, item in value.items()}
+    if fields := getattr(kind, "__dataclass_fields__", None) or getattr(kind, "_fields", None):
+        items = ((name, getattr(value, name)) for name in fields)
+        return {name: item if type(item) in _AS_IT_IS else plain(item) for name, item in items}
+    if isinstance(value, (str, int, float)):  # a kind of these
+        return value
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, bytes):
         return value.hex()
-    raise TypeError(f"no JSON for {type(value).__name__}")
+    raise TypeError(f"no JSON for {kind.__name__}")
 
 
 def dumps(value: Any, *, ascii_only: bool = False) -> str:

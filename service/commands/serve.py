@@ -31,6 +31,13 @@ def arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="listen on other addresses than this machine's without keys: everyone may do everything",
     )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="answer in so many processes (1): as many as processors, for many searches at once",
+    )
     parser.add_argument("--no-work", action="store_true", help="only answer: poll no forges, index nothing here")
     parser.add_argument("--quiet", action="store_true", help="no line for each request")
 
@@ -49,6 +56,8 @@ def run(args: Namespace, terminal: Terminal) -> int:
     port = settings.port if args.port is None else args.port
     if not 0 <= port < 65536:
         raise BadInput(f"{port} is no port", hint="one from 0 to 65535")
+    if not 0 < args.processes <= 256:
+        raise BadInput(f"{args.processes} is no number of processes", hint="from 1 to 256")
     settings = replace(
         settings, host=args.host or settings.host, port=port, **({"model": args.model} if args.model else {})
     )
@@ -57,11 +66,22 @@ def run(args: Namespace, terminal: Terminal) -> int:
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     terminal.say(f"http://{f'[{host}]' if ':' in host else host}:{port}  (REST /v1, MCP /mcp, help /v1/docs)")
-    _serve(settings, args, listening)
+    if args.processes == 1:
+        _serve(settings, args, listening)
+        return 0
+    from tempfile import TemporaryDirectory
+
+    from codequarry.service import processes
+
+    with TemporaryDirectory(prefix="codequarry-serve-") as folder:
+        processes.run(args.processes, lambda number: _serve(settings, args, listening, number, folder))
     return 0
 
 
-def _serve(settings: Settings, args: Namespace, listening: socket.socket) -> None:
+def _serve(settings: Settings, args: Namespace, listening: socket.socket, number: int = 0, folder: str = "") -> None:
+    """Serves in this process, the one of that number; `folder` is where several of them put together what they count."""
+    from pathlib import Path
+
     import uvicorn
 
     from codequarry.hints import queue_of
@@ -70,7 +90,13 @@ def _serve(settings: Settings, args: Namespace, listening: socket.socket) -> Non
     from codequarry.service.work import working
 
     queue = queue_of(settings) or LocalQueue()
-    app = create_app(settings, location=args.store, queue=queue, work=None if args.no_work else working)
+    app = create_app(
+        settings,
+        location=args.store,
+        queue=queue,
+        work=working if number == 0 and not args.no_work else None,
+        shared=(Path(folder), f"{number}") if folder else None,
+    )
     config = uvicorn.Config(
         app,
         log_config=None,
