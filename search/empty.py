@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from codequarry import text
 from codequarry.ports import Store
@@ -67,18 +68,22 @@ def _filters(store: Store, states: Sequence[SourceState], request: Request) -> l
     scope = request.scope
     if scope.patterns == (ANYTHING,):
         scope = replace(scope, patterns=())
-    dead = {"symbols": _dead_symbols(store, scope), "kinds": _dead_kinds(store, scope)}
+    dead = {
+        "symbols": _dead_symbols(store, scope),
+        "kinds": _dead_kinds(store, scope),
+        "languages": _dead_languages(scope),
+        "paths": _dead_paths(store, states, scope),
+    }
     notes = [sentence for sentences in dead.values() for sentence in sentences]
-    used = [(name, field) for name, field in _FILTERS if getattr(scope, field) and not dead.get(field)]
+    # Of several globs one may match: then the filter can still be what is in the way.
+    gone = {field for field, said in dead.items() if said and (field != "paths" or len(said) == len(scope.paths))}
+    used = [(name, field) for name, field in _FILTERS if getattr(scope, field) and field not in gone]
     for name, field in used:
         if field == "patterns" and not request.terms:
             continue  # they are all that is asked for
         without = replace(request, scope=replace(request.scope, **{field: ()}), words=1, vectors=1, matches=1)
         if store.retrieve(without).candidates:
             notes.append(f"{_written(name, scope, field)} leaves nothing: without it there are hits.")
-    notes += _dead_paths(store, states, scope)
-    if unknown := [name for name in scope.languages if name not in aliases.LANGUAGES]:
-        notes.append(f"No language is called {unknown[0]}{did_you_mean(near(unknown[0], aliases.LANGUAGES)) or '.'}")
     if not notes and used:
         notes.append(f"Nothing satisfies {' and '.join(_written(name, scope, field) for name, field in used)}.")
     return notes
@@ -107,6 +112,15 @@ def _symbols_near(store: Store, name: str, scope: Scope) -> list[str]:
     return []
 
 
+def _dead_languages(scope: Scope) -> list[str]:
+    """A sentence on the languages asked for when nobody knows any of them, with names that come near."""
+    if not scope.languages or any(name in aliases.LANGUAGES for name in scope.languages):
+        return []
+    name = scope.languages[0]
+    close = dict.fromkeys(aliases.LANGUAGES[one] for one in near(name, aliases.LANGUAGES))
+    return [f"No language is called {name}{did_you_mean(list(close)) or '.'}"]
+
+
 def _dead_kinds(store: Store, scope: Scope) -> list[str]:
     """A sentence on the kinds asked for when nothing in the sources is of any of them, with kinds that there are."""
     if not scope.kinds or _exists(store, scope, kinds=scope.kinds):
@@ -120,9 +134,9 @@ def _dead_kinds(store: Store, scope: Scope) -> list[str]:
     return [f"Nothing is of {_written('kind', scope, 'kinds')}{offer}"]
 
 
-def _exists(store: Store, scope: Scope, **wanted: tuple[str, ...]) -> bool:
+def _exists(store: Store, scope: Scope, **wanted: Any) -> bool:
     """Whether the sources of a scope have a chunk that satisfies this filter, whatever else the scope asks for."""
-    alone = replace(_sources_of(scope), patterns=(ANYTHING,), **wanted)  # type: ignore[arg-type]
+    alone = replace(_sources_of(scope), patterns=(ANYTHING,), **wanted)
     return bool(store.retrieve(Request(alone, words=0, vectors=0, matches=1)).candidates)
 
 

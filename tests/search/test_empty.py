@@ -37,7 +37,6 @@ def test_an_index_with_nothing_in_it(tmp_path):
         ("backoff branch:nightly repo:acme/api", "there is dev and main"),
         ("backoff lang:pyhton", "No language is called pyhton; did you mean python"),
         ("backoff lang:rust", "lang:rust leaves nothing: without it there are hits"),
-        ("backoff path:src/http/*.py", "path:src/http/*.py leaves nothing"),
         ("backoff path:src/clent.py", "did you mean client.py"),
         ("backoff path:http/server.go", "path:**/http/server.go has src/http/server.go"),
         ("backoff kind:interface", "Nothing is of kind:interface; there are class, code, config, docs, function"),
@@ -58,6 +57,23 @@ def test_an_index_with_nothing_in_it(tmp_path):
 )
 def test_the_filter_in_the_way_is_named_with_what_would_match(engine, query, says):
     assert says in told(engine, query)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("backoff lang:pyton", "No language is called pyton; did you mean python or cython?"),
+        ("backoff path:src/nope/*.py", "No path matches path:src/nope/*.py."),
+        ("backoff symbol:Zzzz", "Nothing defines symbol:Zzzz."),
+        ("backoff path:src/http/*.go", "path:src/http/*.go leaves nothing: without it there are hits."),
+        (
+            "backoff path:src/http/*.go path:nope",
+            "No path matches path:nope. path:src/http/*.go or nope leaves nothing: without it there are hits.",
+        ),
+    ],
+)
+def test_a_filter_that_nothing_at_all_satisfies_is_named_once(store, query, says):
+    assert told(Engine(store), query) == says
 
 
 def test_words_that_no_code_has_are_named_with_known_ones_one_letter_away(store):
