@@ -120,7 +120,7 @@ class RemoteCodeSearch(CodeSearch):
 
     def __init__(self, location: str, settings: Settings, *, api_key: str = "") -> None:
         self._service = Service(location, api_key or settings.api_key)
-        super().__init__(self._service, settings)  # type: ignore[arg-type]
+        super().__init__(self._service, settings)  # type: ignore[arg-type]  # nothing is asked of it but what stands there
 
     # ------------------------------------------------------------------------------------------------------------ asking
 
@@ -301,7 +301,8 @@ def _tuples(found: dict[str, Any]) -> dict[str, Any]:
 
 def _record(kind: type[Record], found: Mapping[str, Any]) -> Record:
     """The record of the fields that this version knows: a newer service may send more."""
-    names = getattr(kind, "_fields", None) or [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    declared: Any = kind
+    names = getattr(kind, "_fields", None) or [field.name for field in fields(declared)]
     try:
         return kind(**{name: found[name] for name in names if name in found})
     except TypeError as error:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from codequarry.errors import SettingsError
 
@@ -284,7 +284,7 @@ def load(folder: str | Path | None = None, env: Mapping[str, str] | None = None)
     start = Path(folder or ".").absolute()
     file = _nearest(start)
     written = _read(file) if file else {}
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for row in SETTINGS:
         # An empty variable is an unset one: shells and compose files cannot easily leave one out.
         if given := env.get(row.env, ""):
@@ -297,7 +297,7 @@ def load(folder: str | Path | None = None, env: Mapping[str, str] | None = None)
     written_down = frozenset(values)
     if "data_dir" not in values:
         values["data_dir"] = _data_home(env)
-    return Settings(**values, file=file, given=written_down)  # type: ignore[arg-type]
+    return Settings(**values, file=file, given=written_down)
 
 
 def _data_home(env: Mapping[str, str]) -> Path:

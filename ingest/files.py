@@ -176,7 +176,7 @@ def sift(
         os.mkdir(folder)  # noqa: PTH102 - bytes, which Path does not take
         for path, rules in (*ignores.items(), *attributes.items()):
             above, _, name = path.rpartition(b"/")
-            os.makedirs(os.path.join(folder, above), exist_ok=True)  # noqa: PTH103
+            os.makedirs(os.path.join(folder, above), exist_ok=True)  # noqa: PTH103 - bytes
             name = b".gitignore" if name == RULE_FILES[0] else name
             with open(os.path.join(folder, above, name), "wb") as file:
                 file.write(rules)

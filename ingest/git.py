@@ -183,7 +183,7 @@ class Git:
                 raise GitError(
                     f"git {_words(arguments)} took longer than {_SERVER_SECONDS:.0f} s and was stopped", retryable=True
                 ) from None
-            except BaseException:
+            except BaseException:  # interrupted, or whatever `progress` raises: git must not go on without us
                 _stop(process, group=limited)
                 raise
             if process.returncode in ok:

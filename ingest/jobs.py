@@ -165,7 +165,7 @@ class Runner:
                 self._stopped(lease, stopped.reason)
             except NeedsModel:
                 lease.hand_over("embed")
-            except Exception as error:
+            except Exception as error:  # whatever a run dies of is kept with the job, and the next job is run
                 self._failed(lease, error)
         done = self.ledger.job(source)
         log.info(

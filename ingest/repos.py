@@ -176,7 +176,7 @@ def _located(spec: str, git: Git) -> _OnDisk | _Bare:
     excludes = settings.get("core.excludesfile") or os.path.join(
         os.environ.get("XDG_CONFIG_HOME") or "~/.config", "git", "ignore"
     )
-    excludes = os.path.expanduser(excludes)  # noqa: PTH111
+    excludes = os.path.expanduser(excludes)  # noqa: PTH111 - the same
     return _OnDisk(Folder(top, git_dir, common, width, excludes), identity, top, web, note)
 
 

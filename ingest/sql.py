@@ -7,7 +7,7 @@ from bisect import bisect_right
 
 from codequarry.ingest import statements
 from codequarry.ingest.outline import Break, Definition, Lines, Outline, breaks_by_lines
-from codequarry.ingest.statements import Head
+from codequarry.ingest.statements import SPACE, Head, past
 
 _QUERY_NAME = re.compile(r"--[ \t]*+name:[ \t]*+([\w-]{1,100})")
 _MEMBER = re.compile(
@@ -15,7 +15,6 @@ _MEMBER = re.compile(
     r"(?:procedure|function)[ \t]+\"?([\w$#]{1,128})",
     re.IGNORECASE | re.MULTILINE,
 )
-_SPACE = re.compile(r"\s*+")
 _BRACKETS = re.compile(r"[()]")
 _LONGEST_SIGNATURE = 600
 
@@ -99,7 +98,7 @@ class _Outliner:
 
     def _signature(self, at: int, end: int) -> tuple[int, int]:
         """First and last byte of the parameters that begin at `at`, of a statement that ends at `end`."""
-        opened = _SPACE.match(self.text, at).end()  # type: ignore[union-attr]
+        opened = past(SPACE, self.text, at)
         if not self.text.startswith("(", opened):
             return (0, 0)
         until = min(opened + _LONGEST_SIGNATURE, end)

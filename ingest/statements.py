@@ -64,7 +64,7 @@ _FLAGS = re.IGNORECASE | re.MULTILINE
 _SIMPLE = re.compile(f"{_ROW_BEGINS}|{_HIDES}", _FLAGS)
 _WITH_BLOCKS = re.compile(f"{_ROW_BEGINS}|{_HIDES}|{_WORDS}", _FLAGS)
 
-_SPACE = re.compile(r"\s*+")
+SPACE = re.compile(r"\s*+")
 _CONDITIONAL = re.compile(r"/\*!\d*+|\*/")  # what MySQL alone reads, and the end of it
 _COMMENT = re.compile(r"--|/\*(?!!)|#")
 _LINE = re.compile(r"[^\n]*+")
@@ -162,6 +162,12 @@ def parts(text: str) -> Iterator[Part]:
     return _Splitter(text).parts()
 
 
+def past(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """The end of what the pattern matches at a place, the place itself where it does not."""
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
 class _Splitter:
     """One pass over a text."""
 
@@ -178,7 +184,7 @@ class _Splitter:
     def parts(self) -> Iterator[Part]:
         """The statements and what stands between them, in order."""
         text, at, size = self.text, int(self.text.startswith("\ufeff")), len(self.text)
-        while (at := _SPACE.match(text, at).end()) < size:  # type: ignore[union-attr]
+        while (at := past(SPACE, text, at)) < size:
             line_start = text.rfind("\n", max(at - 200, 0), at) + 1
             if _COMMENT.match(text, at) and (end := self._comment(at, starts=True)):
                 yield Part(at, end, None)
@@ -196,7 +202,7 @@ class _Splitter:
             elif text[at] == ";":
                 at += 1
             elif _CLIENT_LINE.match(text, at):
-                end = _LINE.match(text, at).end()  # type: ignore[union-attr]
+                end = past(_LINE, text, at)
                 yield Part(at, end, Head("", at))
                 at = end
             else:
@@ -301,7 +307,7 @@ class _Splitter:
         if text[at] != "/":
             if text[at] == "#" and not (self.escapes or starts):
                 return None
-            return _LINE.match(text, at).end()  # type: ignore[union-attr]
+            return past(_LINE, text, at)
         if text.startswith("!", at + 2):  # MySQL reads what it holds
             return None
         end = self._close("*/", at + 2)
@@ -380,7 +386,7 @@ class _Splitter:
         text = self.text
         for count in range(_HEAD_PIECES):
             while True:
-                at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+                at = past(SPACE, text, at)
                 if marker := _CONDITIONAL.match(text, at):
                     at = marker.end()
                 elif _COMMENT.match(text, at) and (end := self._comment(at)):

@@ -81,7 +81,8 @@ class PromptBuilder:
         if budget < 1:
             raise BadInput(f"The budget is {budget} tokens; it must be 1 or more.")
         self._search = source.search
-        self._engine: Engine = getattr(source, "engine", source)  # type: ignore[arg-type]
+        engine: Any = getattr(source, "engine", source)
+        self._engine: Engine = engine
         self.budget, self.format, self.count = budget, format, count_tokens
 
     def build(self, question: str, *, files: int = FILES, **options: Any) -> Prompt:

@@ -113,7 +113,7 @@ def _guarded(words: list[str]) -> int:
                 )
             )
         return _internal(error)
-    except Exception as error:
+    except Exception as error:  # a fault of ours: one line, and where it was for those who ask
         if "--traceback" in words:
             import traceback
 

@@ -77,7 +77,7 @@ def make_server(parts: Parts) -> Server[Any]:
         except CodequarryError as error:
             outcome = error.code
             return _failed(error.message, error.hint)
-        except Exception:
+        except Exception:  # a fault of ours: the log has all of it, the caller learns only that
             outcome = "internal"
             _log.exception("internal error in the tool %s", tool.name)
             return _failed("an error in the service", "its log has the details")

@@ -48,7 +48,7 @@ def _kept_up(loop: Callable[[Backend, threading.Event], None], backend: Backend,
             loop(backend, stop)
         except CodequarryError as error:
             _log.warning("no work can be done: %s", error)
-        except Exception:
+        except Exception:  # a fault of ours must not end the work of the service for good
             _log.exception("the loop %s ended by itself", loop.__name__)
         stop.wait(_RETRY_S)
 

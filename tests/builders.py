@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
+from typing import Any
 
 from codequarry import text
 from codequarry.models import open_embedder
@@ -93,10 +94,10 @@ def versions(files: Mapping[str, str], *, lines: int = LINES) -> list[FileVersio
     return [version(path, content, lines=lines) for path, content in files.items()]
 
 
-def state(source: Source, **fields: object) -> SourceState:
+def state(source: Source, **fields: Any) -> SourceState:
     """A state as a writer gives it to `commit`."""
-    given: dict[str, object] = {"commit": "c" * 40, "head": source.branch, "recipe": RECIPE, **fields}
-    return SourceState(source, **given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"commit": "c" * 40, "head": source.branch, "recipe": RECIPE, **fields}
+    return SourceState(source, **given)
 
 
 def publish(
@@ -108,7 +109,7 @@ def publish(
     skipped: Iterable[Skipped] = (),
     hints: bytes = b"",
     lines: int = LINES,
-    **fields: object,
+    **fields: Any,
 ) -> SourceState:
     """Makes the source show exactly these files, putting only those that the store does not have yet."""
     wanted = versions(files, lines=lines)

@@ -61,7 +61,7 @@ def register(app: Celery, settings: Settings, queue: str, concurrency: int) -> N
     if not settings.workers:
         settings = replace(settings, workers=max(1, (os.cpu_count() or 1) // concurrency))
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator, unused-ignore]
+    @app.task(name=TASK)  # type: ignore[untyped-decorator, unused-ignore]  # Celery has no types
     def run(repo: str, branch: str) -> None:
         source = Source(repo, branch)
         try:

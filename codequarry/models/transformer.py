@@ -1,12 +1,11 @@
 """Models that sentence-transformers loads; the one module that imports it, and torch with it."""
 
-# ruff: noqa: PTH112, PTH119, PTH120
-
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from codequarry.errors import ModelError
@@ -135,7 +134,7 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            from transformers.utils import logging  # type: ignore[import-not-found, unused-ignore]
+            from transformers.utils import logging
         except ImportError:
             yield
             return
@@ -152,17 +151,16 @@ def _quiet() -> Iterator[None]:
 
 def _identity(model: str, revision: str | None) -> str:
     """What the weights are: a digest of a folder's files, or the name and, as far as it is known, the commit of a hub model."""
-    if os.path.isdir(model):
+    if Path(model).is_dir():
         return _folder_digest(model)
     name = model if "/" in model else f"sentence-transformers/{model}"  # as sentence-transformers reads a bare name
     try:
-        from huggingface_hub import try_to_load_from_cache  # type: ignore[import-not-found, unused-ignore]
+        from huggingface_hub import try_to_load_from_cache
 
         for file in ("modules.json", "config.json"):
             found = try_to_load_from_cache(name, file, revision=revision)
             if isinstance(found, str):
-                # .../snapshots/COMMIT/modules.json
-                return f"{name}@{os.path.basename(os.path.dirname(found))}"
+                return f"{name}@{Path(found).parent.name}"  # .../snapshots/COMMIT/modules.json
     except (ImportError, ValueError):
         pass
     return f"{name}@{revision or 'main'}"

@@ -51,8 +51,9 @@ def exact_float(weight: float) -> type[np.float32] | type[np.float64]:
 
     Every partial sum is an integer no larger than 127 times `weight`: below 2**24 float32 is exact, and float64 to 2**53.
     """
-    np = numpy()
-    return np.float32 if weight * 127 < EXACT32 else np.float64  # type: ignore[no-any-return]
+    loaded = numpy()
+    exact: type[np.float32] | type[np.float64] = loaded.float32 if weight * 127 < EXACT32 else loaded.float64
+    return exact
 
 
 def digest(*parts: bytes) -> str:

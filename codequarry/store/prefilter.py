@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from re import _constants as op  # type: ignore[attr-defined]
+from re import _constants as op  # type: ignore[attr-defined]  # Python has no other way to its parser of patterns
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from builders import EMBEDDER
 
 from codequarry import text
 from codequarry.ports import Store
-from codequarry.types import (
-    Candidate,
-    Pattern,
-    Request,
-    Scope,
-    Source,
-)
+from codequarry.types import Candidate, Pattern, Request, Scope, Source
 
 MAIN = Source("github.com/acme/api", "main")
 NEXT = Source("github.com/acme/api", "next")
@@ -44,22 +39,22 @@ func closeSocket() {
 FILES = {"src/parser.py": PARSER, "server/socket.go": SERVER, "README.md": "# Manual\nHow to parse and to listen.\n"}
 
 
-def found(store: Store, **fields: object) -> list[tuple[str, int]]:
+def found(store: Store, **fields: Any) -> list[tuple[str, int]]:
     """Path and first line of what a request finds."""
     return [(one.path, one.start_line) for one in candidates(store, **fields)]
 
 
-def candidates(store: Store, **fields: object) -> list[Candidate]:
+def candidates(store: Store, **fields: Any) -> list[Candidate]:
     """What a request finds; `terms` and `near` may be plain words (of which whole forms count), scope fields go there."""
     scope = {name: fields.pop(name) for name in list(fields) if name in Scope.__dataclass_fields__}
     if isinstance(terms := fields.get("terms"), str):
         fields["terms"] = tuple(text.terms(word).split()[0] for word in terms.split())
     if isinstance(near := fields.pop("near", None), str):
         fields["vector"] = EMBEDDER.embed_question(near)
-    return store.retrieve(Request(scope=Scope(**scope), **fields)).candidates  # type: ignore[arg-type]
+    return store.retrieve(Request(scope=Scope(**scope), **fields)).candidates
 
 
-def every(store: Store, **scope: object) -> set[str]:
+def every(store: Store, **scope: Any) -> set[str]:
     """The paths of all chunks in a scope: by words, by vectors and by pattern they must be the same."""
     by_pattern = {one.path for one in candidates(store, patterns=(Pattern(""),), **scope)}
     by_vector = {one.path for one in candidates(store, near="parse json listen port manual", **scope)}

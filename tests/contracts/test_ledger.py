@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -436,36 +437,27 @@ def test_hooks_keep_their_secrets_and_their_last_delivery(ledger):
 
 def test_of_many_who_take_at_once_one_gets_it_and_no_wish_is_lost(ledger, location):
     ledger.want(MAIN)
-    together, holders, ran, most = threading.Barrier(4), [], [], 6
+    together, over, holders, ran, most = threading.Barrier(4), threading.Event(), [], [], 6
 
     def worker():
         mine = open_ledger(location)
         together.wait()
-        while len(ran) < most:
-            if lease := mine.take(MAIN, ME, 60):
-                holders.append(lease.epoch)
-                assert len(holders) == 1, "two run at once"
-                ran.append(lease.epoch)
-                mine.want(MAIN)
-                holders.clear()
-                lease.finish()
-        mine.close()
-
-    failures = []
-
-    def guarded():
         try:
-            worker()
-        except BaseException as error:
-            failures.append(error)
-            ran.extend([0] * most)
+            while len(ran) < most and not over.is_set():
+                if lease := mine.take(MAIN, ME, 60):
+                    holders.append(lease.epoch)
+                    assert len(holders) == 1, "two run at once"
+                    ran.append(lease.epoch)
+                    mine.want(MAIN)
+                    holders.clear()
+                    lease.finish()
+        finally:
+            over.set()
+            mine.close()
 
-    threads = [threading.Thread(target=guarded) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(worker) for _ in range(4)]:
+            done.result()
     assert ran == sorted(set(ran)), "each run has an epoch of its own"
     assert ledger.job(MAIN).state == "waiting", "the last wish is still open"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import builders
 import pytest
@@ -10,11 +11,7 @@ from builders import EMBEDDER, publish, state, version
 from stored import FILES, MAIN, OTHER, PARSER, candidates, every, found, with_everywhere
 
 from codequarry.ports import Store
-from codequarry.types import (
-    Pattern,
-    Shown,
-    Source,
-)
+from codequarry.types import Pattern, Shown, Source
 
 # ---------------------------------------------------------------------------------------------------------------- scope
 
@@ -69,7 +66,7 @@ SCOPES = [
 
 @pytest.mark.parametrize(("scope", "paths"), SCOPES, ids=[str(scope) for scope, _ in SCOPES])
 def test_words_vectors_and_patterns_find_exactly_what_is_in_scope(
-    scoped: Store, scope: dict[str, object], paths: set[str]
+    scoped: Store, scope: dict[str, Any], paths: set[str]
 ) -> None:
     assert every(scoped, **scope) == paths
 

@@ -14,13 +14,7 @@ from stored import FILES, FOLDER, MAIN, NEXT, OTHER, PARSER, candidates, found
 from codequarry import text
 from codequarry.errors import PathNotFound
 from codequarry.ports import Store
-from codequarry.types import (
-    DumpRow,
-    Pattern,
-    Scope,
-    Skipped,
-    Source,
-)
+from codequarry.types import DumpRow, Pattern, Scope, Skipped, Source
 
 # --------------------------------------------------------------------------------------------------------- texts, paths
 

@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from stored import MAIN, candidates, found
 
 from codequarry.ports import Store
-from codequarry.types import (
-    Pattern,
-    Request,
-    Scope,
-)
+from codequarry.types import Pattern, Request, Scope
 
 LINES = {
     "a.go": 'func (s *Server) Shutdown(ctx context.Context) error {\n\treturn fmt.Errorf("closed")\n}\n',

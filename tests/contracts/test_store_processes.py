@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import builders
 import pytest
@@ -15,10 +16,7 @@ from builders import blob_of, publish, state
 from stored import MAIN, found
 
 from codequarry.ports import Store
-from codequarry.types import (
-    Pattern,
-    Shown,
-)
+from codequarry.types import Pattern, Shown
 
 CHILD_HEAD = """
 import sys, itertools
@@ -39,12 +37,12 @@ def generation(number: int) -> dict[str, str]:
     return {f"f{at}.py": "".join(block.format(f"g{number}x{at}") for _ in range(CHUNKS)) for at in range(3)}
 
 
-def child(factory: object, body: str) -> subprocess.Popen[str]:
+def child(factory: Any, body: str) -> subprocess.Popen[str]:
     """Another process that runs `body` with the store opened as `store`."""
     head = CHILD_HEAD.format(
         tests=str(Path(builders.__file__).parent),
-        imports=factory.imports,  # type: ignore[attr-defined]
-        expression=factory.expression,  # type: ignore[attr-defined]
+        imports=factory.imports,
+        expression=factory.expression,
         chunks=CHUNKS,
     )
     return subprocess.Popen(

@@ -13,14 +13,7 @@ from stored import FILES, FOLDER, MAIN, NEXT, OTHER, PARSER, candidates, found
 from codequarry.errors import ModelMismatch, StoreError, WriterBusy
 from codequarry.models import open_embedder
 from codequarry.ports import Store
-from codequarry.types import (
-    FileKey,
-    Pattern,
-    Scope,
-    Shown,
-    Skipped,
-    SourceState,
-)
+from codequarry.types import FileKey, Pattern, Scope, Shown, Skipped, SourceState
 
 # ---------------------------------------------------------------------------------------------------------------- index
 

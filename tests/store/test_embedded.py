@@ -12,6 +12,7 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import builders
 import pytest
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from codequarry import text
 from codequarry.errors import IndexMissing, ModelMismatch, SchemaMismatch, StoreError, WriterBusy
 from codequarry.store.embedded import EmbeddedStore, facts, identifiers, vectors, writer
-from codequarry.store.prefilter import Phrase, requirement
+from codequarry.store.prefilter import requirement
 from codequarry.store.schema import terms_hash
 from codequarry.types import Pattern, Request, Scope, Shown, Source, Symbol
 
@@ -44,8 +45,8 @@ def store(folder: Path) -> EmbeddedStore:
     return made
 
 
-def names(store: EmbeddedStore, *terms: str, **scope: object) -> set[str]:
-    return {one.path for one in store.retrieve(Request(Scope(**scope), terms)).candidates}  # type: ignore[arg-type]
+def names(store: EmbeddedStore, *terms: str, **scope: Any) -> set[str]:
+    return {one.path for one in store.retrieve(Request(Scope(**scope), terms)).candidates}
 
 
 def run(code: str, *args: object) -> str:
@@ -106,8 +107,9 @@ def test_another_version_of_the_same_model_is_refused_too(store: EmbeddedStore) 
     class Newer:
         name, dim, fingerprint, cached = EMBEDDER.name, EMBEDDER.dim, "other", False
 
+    newer: Any = Newer()
     with pytest.raises(ModelMismatch) as raised:
-        store.prepare(Newer(), RECIPE)  # type: ignore[arg-type]
+        store.prepare(newer, RECIPE)
     assert "another version" in raised.value.message
 
 
@@ -517,7 +519,7 @@ def test_the_identifiers_that_match_a_piece_are_all_that_do(tmp_path: Path, rege
     identifiers.append(path, [*WORDS[3:], "y" * 500])
     file = identifiers.Identifiers(path)
     need = requirement(regex)
-    pieces = need.pieces if isinstance(need, Phrase) else [piece for part in need.parts for piece in part.pieces]  # type: ignore[union-attr]
+    pieces = [piece for part in getattr(need, "parts", [need]) for piece in part.pieces]
     for piece in pieces:
         expected = {word for word in WORDS if re2.fullmatch(piece.regex, word)}
         found = set(file.matching(piece, 1_000) or ())

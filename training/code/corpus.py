@@ -129,8 +129,8 @@ class Corpus:
 
     def save(self, path: Path) -> None:
         """Writes all of it as one .npz file."""
-        arrays = {key: np.asarray(value) for key, value in vars(self).items()}
-        np.savez(path, **arrays)  # type: ignore[arg-type, unused-ignore]
+        arrays: dict[str, Any] = {key: np.asarray(value) for key, value in vars(self).items()}
+        np.savez(path, **arrays)
 
     @staticmethod
     def load(path: Path) -> Corpus:

@@ -14,14 +14,15 @@ import os
 import time
 from pathlib import Path
 
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
-import corpus as corpora  # noqa: E402
-import numpy as np  # noqa: E402
-import registries  # noqa: E402
-from corpus import Corpus  # noqa: E402
-from train import Settings, Trial, train  # noqa: E402
+import corpus as corpora
+import numpy as np
+import registries
+from corpus import Corpus
+from train import Settings, Trial, train
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parents[1] / "codequarry" / "data" / "code"

@@ -23,10 +23,11 @@ from codequarry.connections import Connections
 from codequarry.errors import BadInput, IndexMissing, StoreError
 from codequarry.store.elastic.documents import out
 
+loads: Callable[[bytes], Any]
 try:  # of a question's time outside the server, reading the answer is the largest part
     from orjson import loads
 except ImportError:
-    from json import loads  # type: ignore[assignment]
+    loads = json.loads
 
 BULK_BYTES = 5_000_000  # of one bulk request; more brings no throughput and makes refusals dearer
 READ_DOCUMENTS = 1_000  # of one mget request

@@ -181,7 +181,7 @@ class EmbeddedStore:
                 with transaction(connection):
                     shown = connection.execute("select file from shown where source = ?", (row.id,)).fetchall()
                     for table in ("shown", "skipped", "hints"):
-                        connection.execute(f"delete from {table} where source = ?", (row.id,))  # noqa: S608
+                        connection.execute(f"delete from {table} where source = ?", (row.id,))  # noqa: S608  the names above
                     connection.execute("delete from sources where id = ?", (row.id,))
                     writer.mark_dead(file for (file,) in shown)
                     writer.left_behind(row.id)

@@ -35,7 +35,7 @@ class WriterLock:
                     time.sleep(_POLL_S)
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, json.dumps({"pid": os.getpid(), "purpose": purpose}).encode(), 0)
-        except BaseException:
+        except BaseException:  # also when interrupted while waiting
             os.close(self._handle)
             self._handle = None
             raise

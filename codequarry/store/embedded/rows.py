@@ -145,7 +145,7 @@ class Database:
             connection = self.connect()
         try:
             yield connection
-        except BaseException:
+        except BaseException:  # interrupted too: who knows in what state it was left
             connection.close()
             raise
         self._free.append(connection)
@@ -174,10 +174,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("commit")
-    except BaseException:
-        if connection.in_transaction:
+    finally:
+        if connection.in_transaction:  # something was raised
             connection.execute("rollback")
-        raise
 
 
 def meta(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -253,7 +252,7 @@ def showings(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, li
     found: dict[int, list[tuple[int, bool]]] = {}
     for start in range(0, len(ids), 1_000):
         for file, source, modified in connection.execute(
-            f"select file, source, modified from shown where file in ({in_list(ids[start : start + 1_000])})"  # noqa: S608
+            f"select file, source, modified from shown where file in ({in_list(ids[start : start + 1_000])})"  # noqa: S608  numbers only
         ):
             found.setdefault(file, []).append((source, bool(modified)))
     return found
@@ -266,7 +265,7 @@ def files_of_rows(connection: sqlite3.Connection, asked: Sequence[int]) -> dict[
         values = ",".join([f"({row})" for row in asked[start : start + 1_000]])
         found.update(
             connection.execute(
-                f"with asked(row) as (values {values}) select asked.row, f.id from asked join files f on f.id = "  # noqa: S608
+                f"with asked(row) as (values {values}) select asked.row, f.id from asked join files f on f.id = "  # noqa: S608  numbers only
                 "(select id from files where first_row <= asked.row order by first_row desc limit 1) "
                 "where asked.row < f.first_row + f.rows"
             )

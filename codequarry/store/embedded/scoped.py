@@ -169,7 +169,7 @@ class Scoped:
             return known
         found: dict[int, vectors.Run] = {}
         for number, path, language, first, count in self.connection.execute(
-            "select f.id, f.path, f.language, f.first_row, f.rows from shown s join files f on f.id = s.file "  # noqa: S608
+            "select f.id, f.path, f.language, f.first_row, f.rows from shown s join files f on f.id = s.file "  # noqa: S608  numbers only
             f"where s.source in ({rows.in_list(list(self.sources))})"
         ):
             if not self.file_test or self.file_test.admits(to_text(path), language):

@@ -214,7 +214,7 @@ class Writer:
             for name in (identifiers.FILE, vectors.FILE):
                 _sync(join(self.folder, name))
             writer.commit()
-        except BaseException:
+        except BaseException:  # interrupted too: what is only half durable must not be committed later
             self.abandon()
             raise
         self._unflushed, self._flushed = 0, time.monotonic()
