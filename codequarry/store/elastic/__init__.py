@@ -96,6 +96,11 @@ class ElasticStore:
         """The state of server and indices. Never raises."""
         return checks.check(self._client, self._names)
 
+    @property
+    def waited_ms(self) -> float:
+        """How long this thread has waited for the server's answers so far."""
+        return self._client.waited_ms
+
     def close(self) -> None:
         """Closes connections."""
         self._client.close()
