@@ -36,11 +36,12 @@ def render(
     for rank, hit in enumerate(answer.hits, 1):
         if rank > 1:
             yield ""
-        yield title(rank, hit, terminal)
+        lines = matched_lines(hit) if all_matches else {}
+        yield title(rank, hit, terminal, matches=len(lines))
         if explain:
             yield from (f"   {terminal.paint(line, 'dim')}" for line in reasons(hit.why))
-        if all_matches and hit.matched_lines:
-            yield from matches(hit, terminal)
+        if lines:
+            yield from _alone(lines, hit.language, terminal)
             continue
         yield from code(hit, hit.language, terminal, most_lines)
         for snippet in hit.snippets:
@@ -52,14 +53,20 @@ def render(
                 yield from code(snippet, hit.language, terminal, most_lines)
 
 
-def title(rank: int, hit: Hit, terminal: Terminal) -> str:
-    """The line above a hit: rank, place, what it defines, and what there is to know about it."""
-    place = f"{terminal.name(hit.path)}:{hit.start_line}-{hit.end_line}"
+def title(rank: int, hit: Hit, terminal: Terminal, *, matches: int = 0) -> str:
+    """The line above a hit: rank, place, what it defines, and what there is to know about it.
+
+    Above the `matches` lines of a file that match, its place is the file, and how many they are.
+    """
+    place, named = terminal.name(hit.path), ""
+    if not matches:
+        place, named = f"{place}:{hit.start_line}-{hit.end_line}", terminal.name(hit.symbol)
     marked = "modified" if hit.modified else ""
-    facts = [fact for fact in (hit.kind, marked, *hit.marks, _more(hit), _also(hit)) if fact]
+    many = f"{matches:,} line{'s' if matches > 1 else ''}" if matches else ""
+    facts = [fact for fact in (hit.kind, marked, *hit.marks, many, _more(hit), _also(hit)) if fact]
     line = (
         f"{rank} {terminal.paint(terminal.name(hit.repo), 'dim')} {terminal.paint(place, 'title')}"
-        f" {terminal.paint(terminal.name(hit.symbol), 'bold')}"
+        f" {terminal.paint(named, 'bold')}"
     ).rstrip()
     version = f"{hit.commit[:8]}" if hit.commit else ""
     about = ", ".join(fact for fact in (*facts, version) if fact)
@@ -118,16 +125,20 @@ def code(piece: Hit | Snippet, language: str, terminal: Terminal, most_lines: in
         yield terminal.paint(f"   … {left} more line{'s' if left > 1 else ''}", "dim")
 
 
-def matches(hit: Hit, terminal: Terminal) -> Iterator[str]:
-    """The lines of all chunks of a hit that match, in order, each with its number."""
+def matched_lines(hit: Hit) -> dict[int, str]:
+    """The lines of all chunks of a hit that match, by their number."""
     pieces: list[Hit | Snippet] = [hit, *hit.snippets]
     found: dict[int, str] = {}
     for piece in pieces:
         lines = piece.text.split("\n")
         found |= {number: lines[number - piece.start_line] for number in piece.matched_lines}
-    for number, line in sorted(found.items()):
+    return found
+
+
+def _alone(lines: dict[int, str], language: str, terminal: Terminal) -> Iterator[str]:
+    for number, line in sorted(lines.items()):
         if terminal.rich:
-            yield from numbered([line], number, hit.language, terminal, {number})
+            yield from numbered([line], number, language, terminal, {number})
         else:
             yield f"{number}:{line}"
 

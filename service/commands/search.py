@@ -87,6 +87,6 @@ def run(args: Namespace, terminal: Terminal) -> int:
             terminal.note(note)
         if not answer.hits:
             terminal.say("nothing found")
-        elif answer.next_cursor and terminal.rich:
+        elif answer.next_cursor and (terminal.rich or terminal.err_is_terminal):
             terminal.note(f"more with --cursor {answer.next_cursor}")
     return 0 if answer.hits else 1

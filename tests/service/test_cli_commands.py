@@ -61,6 +61,7 @@ def test_matches_that_are_not_shown_are_counted_and_can_be_seen(command, tmp_pat
     assert "--all-matches" in done.stderr
     done = command("search", '"needle(x,"', "--all-matches")
     assert done.stderr == ""
+    assert done.stdout.splitlines()[0].endswith(" many.py (code, 60 lines)")
     assert done.stdout.splitlines()[1:] == [f"{5 * n + 3}:    return needle(x, {n})" for n in range(60)]
     _, on_terminal = command.on_terminal("search", '"needle(x,"', "--all-matches", env={"NO_COLOR": "1"})
     assert len([line for line in on_terminal.splitlines() if line.startswith("> ")]) == 60
