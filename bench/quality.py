@@ -3,97 +3,105 @@
 
     bench/quality.py --labels LABELS.json --store embedded --out RESULTS.jsonl
     bench/quality.py --labels LABELS.json --store elasticsearch --out RESULTS.jsonl [--url http://…]
+    bench/quality.py --labels LABELS.json --out RESULTS.jsonl --against RECORDED.jsonl          what moved, with its interval
+    bench/quality.py --labels LABELS.json --out RESULTS.jsonl --off vectors --off name          ablation: a feature or a group
+    bench/quality.py --labels LABELS.json --out RESULTS.jsonl --weights baseline                the hand-made ranking
 
-The trees lie in `repos/NAME` beside the labels file. Each question is asked with its repository as the filter, so that scores
-are comparable with benchmarks that index one repository at a time, while word statistics come from all of them. One line a
-question is written: {"repo", "query", "hits": [{"path", "start_line", "end_line"}]}. The table on standard output is NDCG@10
-with binary gain; its headline is the mean over repositories.
+The trees lie in `repos/NAME` beside the labels file (`bench/scoring.py` says more of its form). Each question is asked with its
+repository as the filter, so that scores are comparable with benchmarks that index one repository at a time, while word statistics
+come from all of them. One line a question is written: {"repo", "query", "hits": [{"path", "start_line", "end_line"}]}. The table is
+NDCG@10 with binary gain, hit@k and recall@10 by file; its headline is the mean over repositories.
+
+These are figures of the weights that ship, which were fitted to such questions: whoever wants to know how good they are elsewhere
+asks `bench/fit.py --loro`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from codequarry import CodeSearch, connect
+import baseline
+from scoring import CUT, Label, by_repository, interval, measures, read_labels, table, tree_of
 
-CUT = 10
+from codequarry import CodeSearch, connect
+from codequarry.search import rank
+
+_MOVED = 12  # questions shown in each direction
 
 
 def main() -> None:
     options = _arguments()
-    labels = json.loads(options.labels.read_text(encoding="utf-8"))
-    trees = options.labels.parent / "repos"
-    if missing := [repo["name"] for repo in labels if not (trees / repo["name"]).is_dir()]:
-        print(f"left out, no tree in {trees}: {', '.join(missing)}", file=sys.stderr)
-        labels = [repo for repo in labels if repo["name"] not in missing]
+    labels = read_labels(options.labels)
+    repos = list(dict.fromkeys(label.repo for label in labels))
+    if options.weights == "baseline":
+        rank.rank = baseline.rank
     with _location(options) as location, connect(location, model=options.model) as quarry:
         started = time.monotonic()
-        for repo in labels:
-            quarry.index(trees / repo["name"], name=f"bench/{repo['name']}")
-        print(f"indexed {len(labels)} repositories in {time.monotonic() - started:.1f} s", file=sys.stderr)
-        rows = list(_answers(quarry, labels, tuple(options.off)))
+        for repo in repos:
+            quarry.index(tree_of(options.labels, repo), name=f"bench/{repo}")
+        print(f"indexed {len(repos)} repositories in {time.monotonic() - started:.1f} s", file=sys.stderr)
+        rows = list(_answers(quarry, labels, tuple(options.off), everywhere=options.everywhere))
     options.out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    _print_table(labels, rows)
+    scores = [measures(label, row["hits"]) for label, row in zip(labels, rows, strict=True)]
+    before = _recorded(options.against, labels) if options.against else None
+    print("\n".join(table(labels, scores, before)))
+    ndcg = [one["ndcg"] for one in scores]
+    low, high = interval(labels, ndcg)
+    print(f"\nNDCG@10 {by_repository(labels, ndcg):.4f} [{low:.3f}, {high:.3f}] over {len(repos)} repositories")
+    if before is not None:
+        _print_moved(labels, ndcg, before)
 
 
-def _answers(quarry: CodeSearch, labels: list[dict[str, Any]], off: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for repo in labels:
-        for label in repo["queries"]:
-            answer = quarry.search(
-                label["query"], limit=CUT, refresh=False, plain=True, repo=(f"bench/{repo['name']}",), off=off
-            )
-            hits = [{"path": hit.path, "start_line": hit.start_line, "end_line": hit.end_line} for hit in answer.hits]
-            yield {"repo": repo["name"], "query": label["query"], "hits": hits}
+def _answers(
+    quarry: CodeSearch, labels: Sequence[Label], off: tuple[str, ...], *, everywhere: bool
+) -> Iterator[dict[str, Any]]:
+    for label in labels:
+        own = f"bench/{label.repo}"
+        answer = quarry.search(
+            label.query, limit=CUT, refresh=False, plain=True, repo=None if everywhere else (own,), off=off
+        )
+        hits = [
+            {
+                "path": hit.path if hit.repo == own else f"{hit.repo}:{hit.path}",
+                "start_line": hit.start_line,
+                "end_line": hit.end_line,
+            }
+            for hit in answer.hits
+        ]
+        yield {"repo": label.repo, "query": label.query, "hits": hits}
 
 
-def ndcg(label: dict[str, Any], hits: list[dict[str, Any]]) -> float:
-    """NDCG@10 of one question: binary gain, a target counts at the first hit that lies in it."""
-    targets = label["relevant"] + label["secondary"]
-    ranks = {rank for target in targets if (rank := _rank(target, hits)) is not None}
-    ideal = sum(1 / math.log2(place + 1) for place in range(1, min(CUT, len(targets)) + 1))
-    return sum(1 / math.log2(rank + 1) for rank in ranks) / ideal
+def _recorded(file: Path, labels: Sequence[Label]) -> list[float]:
+    """NDCG@10 of the same questions in an earlier run; a question that it has no line for scored 0."""
+    hits = {
+        (row["repo"], row["query"]): row["hits"]
+        for row in map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    }
+    return [measures(label, hits.get((label.repo, label.query), []))["ndcg"] for label in labels]
 
 
-def _rank(target: dict[str, Any], hits: list[dict[str, Any]]) -> int | None:
-    path, low, high = target["path"], target.get("start_line"), target.get("end_line")
-    for rank, hit in enumerate(hits[:CUT], 1):
-        same = hit["path"] == path or hit["path"].endswith("/" + path) or path.endswith("/" + hit["path"])
-        if same and (low is None or high is None or (hit["end_line"] >= low and hit["start_line"] <= high)):
-            return rank
-    return None
-
-
-def _print_table(labels: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-    hits = {(row["repo"], row["query"]): row["hits"] for row in rows}
-    by_repo: dict[str, list[float]] = defaultdict(list)
-    by_category: dict[str, list[float]] = defaultdict(list)
-    first = 0
-    for repo in labels:
-        for label in repo["queries"]:
-            found = hits[repo["name"], label["query"]]
-            score = ndcg(label, found)
-            first += any(_rank(target, found[:1]) for target in label["relevant"] + label["secondary"])
-            by_repo[repo["name"]].append(score)
-            by_category[label["category"]].append(score)
-    for name, scores in sorted(by_repo.items(), key=lambda item: _mean(item[1])):
-        print(f"{name:24s} {_mean(scores):.3f}")
-    print("  ".join(f"{category} {_mean(scores):.3f}" for category, scores in sorted(by_category.items())))
-    print(f"questions {len(rows)}  hit@1 {first / len(rows):.3f}  NDCG@10 {_mean(map(_mean, by_repo.values())):.4f}")
-
-
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return sum(numbers) / len(numbers)
+def _print_moved(labels: Sequence[Label], now: Sequence[float], before: Sequence[float]) -> None:
+    """The paired gain with its interval, and the questions that gained and lost most."""
+    low, high = interval(labels, now, before)
+    gain = by_repository(labels, now) - by_repository(labels, before)
+    moved = sorted(((new - old, at) for at, (new, old) in enumerate(zip(now, before, strict=True)) if new != old))
+    up = sum(change > 0 for change, _ in moved)
+    print(
+        f"against the recorded run {gain:+.4f} [{low:+.4f}, {high:+.4f}]: {up} questions better, {len(moved) - up} worse"
+    )
+    for change, at in (*moved[:_MOVED], *moved[_MOVED:][-_MOVED:]):
+        label = labels[at]
+        print(
+            f"  {change:+.2f} to {now[at]:.2f}  {label.repo} ({label.category}): {' '.join(label.query.split())[:100]}"
+        )
 
 
 @contextmanager
@@ -124,8 +132,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--url", help="an Elasticsearch to use instead of a throw-away one")
     parser.add_argument("--model", help="embedding model (default: the settings')")
     parser.add_argument(
-        "--off", action="append", default=[], metavar="SIGNAL", help="leave a ranking signal out (repeatable)"
+        "--off", action="append", default=[], metavar="NAME", help="leave out a feature, a group or a rule (repeatable)"
     )
+    parser.add_argument("--everywhere", action="store_true", help="ask all repositories at once, without a filter")
+    parser.add_argument("--weights", choices=("shipped", "baseline"), default="shipped")
+    parser.add_argument("--against", type=Path, metavar="RECORDED", help="results of an earlier run to compare with")
     return parser.parse_args()
 
 
