@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from codequarry.ingest.outline import Break, Definition, Lines, Outline, blank, breaks_by_lines, definitions_by_keyword
 
@@ -28,17 +29,7 @@ def by_headings(lines: Lines, language: str) -> Outline:
     headings, fenced = _headings(lines, language)
     final = len(lines.rows) - 1
     shallowest = min((depth for _, depth, _ in headings), default=1)
-    definitions: list[Definition] = []
-    open_at: list[tuple[int, int]] = []  # depth and index of the headings around
-    breaks: list[Break] = []
-    for row, depth, title in headings:
-        while open_at and open_at[-1][0] >= depth:
-            _, index = open_at.pop()
-            definitions[index] = definitions[index]._replace(last=row - 1)
-        scope = open_at[-1][1] if open_at else -1
-        open_at.append((depth, len(definitions)))
-        definitions.append(Definition(title[:200], "heading", row, row, final, scope))
-        breaks.append((row, min(depth - shallowest, 2), final))
+    breaks: list[Break] = [(row, min(depth - shallowest, 2), final) for row, depth, _ in headings]
     after_blank = False
     heads = {row for row, _, _ in headings}
     for row, line in enumerate(lines.rows):
@@ -49,7 +40,8 @@ def by_headings(lines: Lines, language: str) -> Outline:
             level = 3 + 2 * (row in fenced) + (0 if after_blank else 2)
             breaks.append((row, level, final))
         after_blank = False
-    return Outline(breaks, definitions)
+    named = [(row, depth, title[:200], "heading") for row, depth, title in headings]
+    return Outline(breaks, _spans(named, final))
 
 
 def _headings(lines: Lines, language: str) -> tuple[list[_Heading], set[int]]:
@@ -162,20 +154,22 @@ def by_blocks(lines: Lines, language: str) -> Outline:
     kind = _FLAT[language][0] if language in _FLAT else "key"
     best = {row: depth for row, depth, _ in found}
     breaks = [(row, min(level, best.get(row, level)), until) for row, level, until in breaks]
-    return Outline(breaks, _spans(found, kind, final))
+    # Those below the top are parts of breadcrumbs, not symbols.
+    named = [(row, depth, name[:120], "" if depth else kind) for row, depth, name in found]
+    return Outline(breaks, _spans(named, final))
 
 
-def _spans(found: list[_Heading], kind: str, final: int) -> list[Definition]:
-    """Definitions of `(row, depth, name)`; those below the top are parts of breadcrumbs, not symbols."""
+def _spans(found: Iterable[tuple[int, int, str, str]], final: int) -> list[Definition]:
+    """Definitions of `(row, depth, name, kind)`: each reaches to the next one of its depth or above."""
     definitions: list[Definition] = []
-    open_at: list[tuple[int, int]] = []
-    for row, depth, name in found:
+    open_at: list[tuple[int, int]] = []  # depth and index of the definitions around
+    for row, depth, name, kind in found:
         while open_at and open_at[-1][0] >= depth:
             _, index = open_at.pop()
             definitions[index] = definitions[index]._replace(last=row - 1)
         scope = open_at[-1][1] if open_at else -1
         open_at.append((depth, len(definitions)))
-        definitions.append(Definition(name[:120], "" if depth else kind, row, row, final, scope))
+        definitions.append(Definition(name, kind, row, row, final, scope))
     return definitions
 
 

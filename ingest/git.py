@@ -209,59 +209,58 @@ class Git:
         Raises:
             GitError: git ended with another status than 0.
         """
-        with (
-            tempfile.TemporaryFile() as said,
-            self._start(arguments, git_dir=git_dir, cwd=cwd, stdin=subprocess.DEVNULL, stderr=said) as process,
-        ):
-            assert process.stdout is not None
-            rest, done = b"", False
-            try:
-                while piece := process.stdout.read(1 << 18):
-                    records = (rest + piece).split(b"\0")
-                    rest = records.pop()
-                    yield from records
-                done = True
-            finally:
-                if not done:
-                    _stop(process)
-            if process.wait():
-                said.seek(0)
-                raise failure(arguments, process.returncode, said.read())
+        with self._reading(arguments, git_dir=git_dir, cwd=cwd, stdin=subprocess.DEVNULL) as printed:
+            rest = b""
+            while piece := printed.read(1 << 18):
+                records = (rest + piece).split(b"\0")
+                rest = records.pop()
+                yield from records
 
     def blobs(self, git_dir: str, oids: Iterable[str]) -> Iterator[bytes | None]:
         """The bytes of each object in order, None for one that is not there. Ask only for sizes that memory holds."""
-        with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as asked:
             # The questions lie in a file, so git can never wait for us while we wait for git.
             asked.write("".join(f"{oid}\n" for oid in oids).encode("ascii"))
             count = asked.tell()
             asked.seek(0)
             if not count:
                 return
-            with self._start(
-                ("cat-file", "--batch", "--buffer"), git_dir=git_dir, cwd=None, stdin=asked, stderr=said
-            ) as process:
-                assert process.stdout is not None
-                done = False
-                try:
-                    while header := process.stdout.readline():
-                        words = header.split()
-                        if len(words) == 3 and words[1] == b"blob":
-                            size = int(words[2])
-                            data = process.stdout.read(size + 1)
-                            if len(data) <= size:
-                                break
-                            yield data[:size]
-                        elif words and words[-1] == b"missing":
-                            yield None
-                        else:
-                            raise GitError(f"git cat-file answered {header[:80]!r}, which is no file")
-                    done = True
-                finally:
-                    if not done:
-                        _stop(process)
-                if process.wait():
-                    said.seek(0)
-                    raise failure(("cat-file",), process.returncode, said.read())
+            with self._reading(("cat-file", "--batch", "--buffer"), git_dir=git_dir, cwd=None, stdin=asked) as printed:
+                while header := printed.readline():
+                    words = header.split()
+                    if len(words) == 3 and words[1] == b"blob":
+                        size = int(words[2])
+                        data = printed.read(size + 1)
+                        if len(data) <= size:
+                            break
+                        yield data[:size]
+                    elif words and words[-1] == b"missing":
+                        yield None
+                    else:
+                        raise GitError(f"git cat-file answered {header[:80]!r}, which is no file")
+
+    @contextlib.contextmanager
+    def _reading(
+        self, arguments: Sequence[str | bytes], *, git_dir: str | None, cwd: str | bytes | None, stdin: int | IO[bytes]
+    ) -> Iterator[IO[bytes]]:
+        """What git prints, to be read in the block; leaving it before its end, by an error or a closed iterator, stops git.
+
+        Raises:
+            GitError: git ended with another status than 0.
+        """
+        with (
+            tempfile.TemporaryFile() as said,
+            self._start(arguments, git_dir=git_dir, cwd=cwd, stdin=stdin, stderr=said) as process,
+        ):
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            except BaseException:  # GeneratorExit too, where whoever reads wants no more
+                _stop(process)
+                raise
+            if process.wait():
+                said.seek(0)
+                raise failure(arguments, process.returncode, said.read())
 
     def _start(
         self,

@@ -48,7 +48,7 @@ def test_an_address_has_host_and_full_path_as_identity(spec, identity, web):
 
 def test_credentials_in_an_address_are_kept_apart_from_everything_that_is_shown():
     address = parse_address("https://someone:p%40ss%2Fword@github.com/org/api.git")
-    assert tuple(address.credential) == ("https://github.com", "someone", "p@ss/word")
+    assert address.credential == Credential("https://github.com", "someone", "p@ss/word")
     assert address.url == "https://github.com/org/api.git"
     assert "someone" not in repr(address)
     assert "p@ss" not in repr(address)
