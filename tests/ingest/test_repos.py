@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from codequarry.errors import BadInput, GitError
 from codequarry.ingest.files import FileOptions
+from codequarry.ingest.git import Credential
 from codequarry.ingest.repos import parse_address, trees
 
 # ------------------------------------------------------------------------------------------------------------- identities
