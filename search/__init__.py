@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from codequarry.errors import BadInput, ModelMismatch, PathNotFound
+from codequarry.errors import BadInput, PathNotFound
 from codequarry.ports import Embedder, Store
 from codequarry.search import empty, rank, retrieve, snippets
 from codequarry.search.query import Query, parse
@@ -205,10 +205,9 @@ class Engine:
         if known := self.store.model():
             name, fingerprint, _ = known
             if fingerprint != self.embedder.fingerprint:
-                raise ModelMismatch(
-                    f"The index was built with the model {name}, the question would be embedded with {self.embedder.name}.",
-                    hint=f"Ask with the model {name}; or delete the index, and index again with {self.embedder.name}.",
-                )
+                from codequarry.store.schema import model_mismatch
+
+                raise model_mismatch(self.store.location, built=name, asked=self.embedder.name)
             self._is_checked = True
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codequarry import text
 from codequarry.ports import Store
 from codequarry.search.features import Question, name_terms
-from codequarry.search.rank import Found, Ranked
+from codequarry.search.pool import Found, Ranked
 from codequarry.search.retrieve import MORE_MATCHES
 from codequarry.types import Candidate, Hit, Pattern, Place, Request, Snippet
 

@@ -165,8 +165,13 @@ def summary(report: Report) -> list[str]:
     speed = f", {size(report.bytes / report.seconds)}/s" if report.bytes and report.seconds > 0.5 else ""
     read = f"read {size(report.bytes)}" if report.bytes else "nothing to read,"
     done = f"{size(report.state.size_bytes)} of text  {read} in {duration(report.seconds)}{speed}"
+    empty = []
+    if not report.state.files:
+        why = "codequarry status --skipped says why" if report.skipped else "there is none"
+        empty = [f"  no file there can be searched: {why}"]
     return [
         f"{printable(label(report.source))}  {files}  {counted(report.state.chunks, 'chunk')}  {done}",
+        *empty,
         *(f"  {printable(note)}" for note in report.notes),
     ]
 

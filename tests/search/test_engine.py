@@ -164,8 +164,13 @@ def test_bad_syntax_is_an_error_and_plain_text_is_not(engine):
 
 
 def test_a_question_is_not_embedded_with_another_model_than_the_index_has(store):
-    with pytest.raises(ModelMismatch, match="hash:64"):
+    with pytest.raises(ModelMismatch, match="hash:64") as mismatch:
         Engine(store, open_embedder("hash:32")).search("backoff")
+    assert "--model hash:64" in mismatch.value.hint
+    later = open_embedder("hash:64")
+    later.fingerprint = "of another version"
+    with pytest.raises(ModelMismatch, match="with another version of the model hash:64"):
+        Engine(store, later).search("backoff")
 
 
 class _Broken:

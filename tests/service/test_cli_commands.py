@@ -221,6 +221,12 @@ def test_a_folder_answers_to_its_own_name_and_removing_it_leaves_the_repository_
 # -------------------------------------------------------------------------------------------------------------- indexing
 
 
+def test_a_folder_of_which_nothing_can_be_searched_is_remarked_on(command, tmp_path):
+    (tmp_path / "bare").mkdir()
+    assert "no file there can be searched: there is none" in command("index", tmp_path / "bare").stdout
+    assert "--skipped says why" in command("index", fill(tmp_path / "binary", {"a.bin": b"\0" * 100})).stdout
+
+
 def test_one_is_not_many(command, tmp_path):
     assert "1 file (1 added)  1 chunk " in command("index", fill(tmp_path / "app", {"a.py": "x = 1\n"})).stdout
 
