@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from codequarry.connections import Connections
 from codequarry.errors import BadInput, IndexMissing, StoreError
 from codequarry.store.elastic.documents import out
+from codequarry.store.elastic.failures import blocked, reason_of, refused, unreachable
 
 loads: Callable[[bytes], Any]
 try:  # of a question's time outside the server, reading the answer is the largest part
@@ -148,53 +149,17 @@ class Client:
             try:
                 reply = self._connections.exchange(method, self._base + path, data, headers)
             except (OSError, HTTPException) as error:
-                failure = self._unreachable(error)
+                failure = unreachable(self.url, error)
             else:
                 self._waited.ms = self.waited_ms + reply.waited_s * 1000
                 status, answer = reply.status, _parsed(reply.content)
                 if status < 400 or status in allow:
                     return status, answer
-                failure = self._refused(status, answer)
+                failure = refused(self.url, status, answer)
             if isinstance(failure, IndexMissing) or not failure.retryable or time.monotonic() > end:
                 raise failure
             pause(attempt)
             attempt += 1
-
-    def _unreachable(self, error: Exception) -> StoreError:
-        import ssl
-
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return StoreError(
-                f"the certificate of {self.url} is not trusted: {error.verify_message}",
-                hint="add its authority to the system's, or name it in SSL_CERT_FILE",
-            )
-        if isinstance(error, ssl.SSLError):
-            return StoreError(f"{self.url} does not speak TLS: {error}", hint="try http:// in place of https://")
-        return StoreError(
-            f"Elasticsearch at {self.url} cannot be reached: {error or type(error).__name__}",
-            hint="is it running, and is the address right? For trying, `codequarry dev up` starts one",
-            retryable=not isinstance(error, ConnectionRefusedError),
-        )
-
-    def _refused(self, status: int, answer: Any) -> StoreError | IndexMissing:
-        error = answer.get("error") if isinstance(answer, dict) else None
-        kind, reason = _reason(error)
-        if status in (401, 403) and kind != "cluster_block_exception":
-            return StoreError(
-                f"Elasticsearch at {self.url} refuses: {reason or 'not allowed'}",
-                hint="give a user in the URL or an API key (CODEQUARRY_ELASTICSEARCH_API_KEY) that may read and write the indices",
-            )
-        if kind == "cluster_block_exception":
-            return _blocked(reason)
-        if kind == "index_not_found_exception":
-            return IndexMissing(
-                f"{self.url} has no index of codequarry", hint="index something first: codequarry index PATH"
-            )
-        return StoreError(
-            f"Elasticsearch at {self.url} answers {status}: {reason}",
-            hint="the server's log says more" if status >= 500 else "please report this",
-            retryable=status in (429, 502, 503, 504),
-        )
 
     # ------------------------------------------------------------------------------------------------------- documents
 
@@ -203,7 +168,7 @@ class Client:
         path = f"/{at.alias}/_doc/{quote(at.id, safe='')}?routing={quote(out(at.routing), safe='')}"
         status, answer = self.call("GET", path, allow=(404,))
         if status == 404 and "error" in answer:
-            raise self._refused(status, answer)
+            raise refused(self.url, status, answer)
         return Document(answer["_source"], answer["_seq_no"], answer["_primary_term"]) if answer.get("found") else None
 
     def read(self, places: Sequence[At], fields: Sequence[str] | None = None) -> list[Document | None]:
@@ -224,9 +189,9 @@ class Client:
             _, answer = self.call("POST", "/_mget", {"docs": asked})
             for item in answer["docs"]:
                 if "error" in item:
-                    kind, reason = _reason(item["error"])
+                    kind, reason = reason_of(item["error"])
                     if kind == "index_not_found_exception":
-                        raise self._refused(404, item)
+                        raise refused(self.url, 404, item)
                     raise StoreError(f"a document cannot be read: {reason}", hint="try again", retryable=True)
                 found.append(
                     Document(item.get("_source", {}), item["_seq_no"], item["_primary_term"])
@@ -272,9 +237,9 @@ class Client:
                 if status in (200, 201, 404, 409):
                     outcomes[number] = Outcome(status, result.get("_seq_no", -1), result.get("_primary_term", -1))
                     continue
-                kind, reason = _reason(result.get("error"))
+                kind, reason = reason_of(result.get("error"))
                 if kind == "cluster_block_exception":
-                    raise _blocked(reason)
+                    raise blocked(reason)
                 if status not in (429, 503):
                     raise StoreError(f"Elasticsearch did not take a document: {reason}", hint="please report this")
                 again.append(number)
@@ -403,28 +368,3 @@ def _parsed(content: bytes) -> Any:
         return loads(content) if content else {}
     except ValueError:
         return {"error": content[:300].decode("utf-8", "replace")}
-
-
-def _reason(error: Any) -> tuple[str, str]:
-    """Type and text of an error; the innermost cause is what tells."""
-    if not isinstance(error, dict):
-        return "", str(error or "")
-    root = (error.get("root_cause") or [error])[0]
-    kind, reason = root.get("type") or "", root.get("reason") or error.get("reason") or ""
-    cause = root.get("caused_by") or error.get("caused_by")
-    while isinstance(cause, dict):
-        reason = f"{reason}: {cause.get('reason')}"
-        cause = cause.get("caused_by")
-    return kind, str(reason)
-
-
-def _blocked(reason: str) -> StoreError:
-    """A block reads as "429, later" where the disk is full, but later never comes by itself."""
-    if "disk usage exceeded flood-stage" in reason or "read-only-allow-delete" in reason:
-        return StoreError(
-            "Elasticsearch's disk is nearly full, so it does not take writes",
-            hint="free or add disk space on the server; the block goes by itself when the disk is below the high watermark",
-        )
-    return StoreError(
-        f"writing to the index is blocked: {reason}", hint="an operator set this block (index.blocks.*); remove it"
-    )
