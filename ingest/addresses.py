@@ -12,7 +12,8 @@ import urllib.parse
 from typing import NamedTuple
 
 from codequarry.errors import BadInput
-from codequarry.ingest.git import Credential, Profile, scrub
+from codequarry.ingest.failures import scrub
+from codequarry.ingest.git import Credential, Profile
 
 
 class Address(NamedTuple):

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 from codequarry.errors import GitError
+from codequarry.ingest.failures import decoded, failure, scrub, subcommand
 
 if TYPE_CHECKING:
     from codequarry.ingest.network import Rules
@@ -91,11 +92,6 @@ class Credential(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Credential({self.site!r}, ***)"
-
-
-def scrub(text: str) -> str:
-    """The text without what stands between `://` and `@`: for messages and logs."""
-    return re.sub(r"://[^/@\s]*(?:@[^/@\s]*)*@", "://***@", text)
 
 
 class Pinned(NamedTuple):
@@ -181,7 +177,8 @@ class Git:
             except subprocess.TimeoutExpired:
                 _stop(process, group=limited)
                 raise GitError(
-                    f"git {_words(arguments)} took longer than {_SERVER_SECONDS:.0f} s and was stopped", retryable=True
+                    f"git {subcommand(arguments)} took longer than {_SERVER_SECONDS:.0f} s and was stopped",
+                    retryable=True,
                 ) from None
             except BaseException:  # interrupted, or whatever `progress` raises: git must not go on without us
                 _stop(process, group=limited)
@@ -197,7 +194,7 @@ class Git:
         """What git prints, without the last line end; None when it ends with another status than 0."""
         _installed()  # that is an error, whatever was asked
         try:
-            return _decode(self.run(arguments, git_dir=git_dir, cwd=cwd)).removesuffix("\n")
+            return decoded(self.run(arguments, git_dir=git_dir, cwd=cwd)).removesuffix("\n")
         except GitError:
             return None
 
@@ -390,74 +387,6 @@ def _checked(path: str) -> str:
     return path or "git"
 
 
-# What git says, the hint that helps, and whether waiting may help.
-_KNOWN: tuple[tuple[str, str, bool], ...] = (
-    (
-        r"dubious ownership|unsafe repository",
-        "The folder belongs to another user. If you trust it: git config --global --add safe.directory FOLDER",
-        False,
-    ),
-    (
-        r"could not read (username|password)|authentication failed|permission denied \(|access denied|error: 40[13]",
-        "Git was not let in. Set up a credential helper or an ssh key with which `git ls-remote ADDRESS` works.",
-        False,
-    ),
-    (
-        r"host key verification failed",
-        "The host is not known to ssh. Connect to it once by hand, and check its key.",
-        False,
-    ),
-    (
-        r"repository .*not found|does not appear to be a git repository|error: 404|does not exist",
-        "Check the address.",
-        False,
-    ),
-    (r"transport .* not allowed|protocol .* not (allowed|supported)", "Use an https or ssh address.", False),
-    (
-        r"\bfsck\b|fullpathname|hasdotgit|bad(timezone|email|date|name)",
-        "The objects were refused by git's own check (transfer.fsckObjects).",
-        False,
-    ),
-    (
-        r"does not support shallow",
-        "The server is a plain file server without git's protocol. Clone it by hand, then index the clone.",
-        False,
-    ),
-    (r"no space left", "The disk is full.", True),
-    (
-        r"could ?n.t resolve|could not resolve|connection (timed out|refused|reset)|failed to connect|could ?n.t connect"
-        r"|early eof|hung up|error: 5\d\d|operation too slow|temporary failure|network is unreachable|remote end",
-        "The host cannot be reached now. Check the address and the network, then try again.",
-        True,
-    ),
-)
-
-
-def failure(
-    arguments: Sequence[str | bytes], status: int, said: bytes, credential: Credential | None = None
-) -> GitError:
-    """The error for a git that ended with `status`, in a few lines without secrets."""
-    lines = [line.strip() for line in re.split(r"[\r\n]+", _decode(said)) if line.strip()]
-    telling = [line for line in lines if re.match(r"(fatal|error|remote|ssh|ERROR)\b", line)] or lines
-    text = scrub("; ".join(telling[-3:]))[:600] or f"it ended with status {status}"
-    for secret in (credential.password, credential.username) if credential else ():
-        if secret and len(secret) >= 6:
-            text = text.replace(secret, "***")
-    hint, retryable = next(
-        ((hint, later) for pattern, hint, later in _KNOWN if re.search(pattern, _decode(said), re.IGNORECASE)),
-        ("", False),
-    )
-    return GitError(f"git {_words(arguments)}: {text}", hint=hint, retryable=retryable)
-
-
-def _words(arguments: Sequence[str | bytes]) -> str:
-    return next((word for word in arguments if isinstance(word, str) and not word.startswith("-")), "")
-
-
-def _decode(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
 def _tell(
     process: subprocess.Popen[bytes], said: IO[bytes], progress: Callable[[str], None], limit_s: float | None
 ) -> None:
@@ -483,7 +412,7 @@ def _tell(
         *lines, line = re.split(rb"[\r\n]", line + piece)
         for whole in lines:
             if whole.strip():
-                last = scrub(_decode(whole.strip()))
+                last = scrub(decoded(whole.strip()))
                 progress(last)
 
 

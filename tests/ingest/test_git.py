@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codequarry.errors import GitError
-from codequarry.ingest.git import Credential, Git, empty_repository, failure, ignored, scrub
+from codequarry.ingest.failures import failure, scrub
+from codequarry.ingest.git import Credential, Git, empty_repository, ignored
 
 
 @pytest.fixture
