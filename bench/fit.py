@@ -20,6 +20,7 @@ import argparse
 import json
 import pickle
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -43,6 +44,9 @@ Array = NDArray[np.float64]
 
 PRIMARY, SECONDARY = 2.0, 1.0
 RIDGE = {"short": 0.01, "long": 0.3}
+EVEN = {"short": 0.0, "long": 0.5}
+"""How far repositories of many questions are evened out: of n questions each counts n to the power of minus this."""
+
 MOST_WORDS = {"short": 14, "long": 100_000}
 """Of a question that a set is fitted to. What is longer than a short question and shorter than an issue belongs to neither."""
 
@@ -135,7 +139,9 @@ def examples(file: Path, cache: Path, model: str | None) -> list[Example]:
 # ------------------------------------------------------------------------------------------------------------------- fit
 
 
-def fit(found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int]) -> Array:
+def fit(
+    found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int], even: float = 0.0
+) -> Array:
     """The weights of `columns`, for raw feature values; the others are 0. `gains`: what a question of a set counts (1)."""
     learnt = [one for one in found if one.targets.any() and gains.get(one.label.set, 1.0) > 0]
     rows = np.concatenate([one.rows for one in learnt])
@@ -147,7 +153,8 @@ def fit(found: Sequence[Example], ridge: float, gains: dict[str, float], columns
     starts = np.cumsum([0, *sizes[:-1]])
     of = np.repeat(np.arange(len(learnt)), sizes)
     wanted = np.concatenate([one.targets / one.targets.sum() for one in learnt])
-    worth = np.array([gains.get(one.label.set, 1.0) for one in learnt])
+    questions = Counter(one.label.home for one in learnt)
+    worth = np.array([gains.get(one.label.set, 1.0) / questions[one.label.home] ** even for one in learnt])
     worth /= worth.sum()
 
     def loss(weights: Array) -> tuple[float, Array]:
@@ -197,11 +204,11 @@ def minimum(
 
 
 def held_out(
-    found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int]
+    found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int], even: float = 0.0
 ) -> list[dict[str, float]]:
     """The measures of every question by weights of all repositories but its own."""
     weights = {
-        home: fit([one for one in found if one.label.home != home], ridge, gains, columns)
+        home: fit([one for one in found if one.label.home != home], ridge, gains, columns, even)
         for home in dict.fromkeys(one.label.home for one in found)
     }
     return [measures(one.label, one.hits(weights[one.label.home])) for one in found]
@@ -255,13 +262,15 @@ def main() -> None:
         one.measure(features)
     names = [one.name for one in features.features]
     columns = [at for at, one in enumerate(features.features) if not {one.name, one.group} & set(options.off)]
-    fitted = fit(found, ridge, gains, columns)
+    even = EVEN[options.set]
+    fitted = fit(found, ridge, gains, columns, even)
     weights = {names[at]: round(float(fitted[at]), _DIGITS) for at in columns if round(float(fitted[at]), _DIGITS)}
     how = {
         "questions": {
             name: sum(one.label.set == name for one in found) for name in dict.fromkeys(one.label.set for one in found)
         },
         "ridge": ridge,
+        **({"even": even} if even else {}),
         "index": RECIPE,
         **({"gains": gains} if gains else {}),
         **({"off": options.off} if options.off else {}),
@@ -270,7 +279,7 @@ def main() -> None:
     lines = [f"Weights of the set `{features.name}`: digest `{digest}`, {len(weights)} features, {json.dumps(how)}", ""]
     if options.loro:
         base = [_base(one) for one in found]
-        lines += report(found, held_out(found, ridge, gains, columns), base)
+        lines += report(found, held_out(found, ridge, gains, columns, even), base)
     spread = np.concatenate([one.rows for one in found]).std(0)
     lines += ["", "| feature | group | weight | × spread | reason |", "|---|---|---|---|---|"]
     for at in sorted(columns, key=lambda at: -abs(fitted[at] * spread[at])):

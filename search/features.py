@@ -16,17 +16,20 @@ from codequarry.text import parts, terms
 from codequarry.types import Candidate
 
 # Roles of a file beside plain source code. `generated`, `vendored` and `build` also come as marks from ingest.
-TEST, EXAMPLE, BENCH, VENDORED, GENERATED, BUILD, DOCS, CONFIG, DECLARATION = (
+TEST, EXAMPLE, BENCH, VENDORED, GENERATED, BUILD, AMALGAMATED, DOCS, CONFIG, DECLARATION = (
     "test",
     "example",
     "benchmark",
     "vendored",
     "generated",
     "build",
+    "amalgamated",
     "docs",
     "config",
     "declaration",
 )
+
+MADE_BY_TOOLS = (GENERATED, BUILD, AMALGAMATED)
 
 _FOLDERS = {
     TEST: "test tests testing testdata test-data __tests__ __mocks__ spec specs fixtures fixture e2e it integrationtest "
@@ -35,7 +38,8 @@ _FOLDERS = {
     BENCH: "bench benches benchmark benchmarks",
     VENDORED: "vendor vendored third_party third-party thirdparty node_modules bower_components _vendor",
     GENERATED: "generated __generated__ gen-src",
-    BUILD: "dist single_include amalgamated",
+    BUILD: "dist",
+    AMALGAMATED: "single_include amalgamated",
     DOCS: "docs doc documentation",
 }
 _FOLDER_ROLE = {name: role for role, names in _FOLDERS.items() for name in names.split()}
@@ -138,6 +142,7 @@ class Question:
     container: str = ""  # the name before the last `.` or `::` of that
     wanted: frozenset[str] = frozenset()  # roles that it asks for
     exact: bool = False  # nothing but patterns and filters
+    is_long: bool = False  # an issue, a trace or a log, which `search.issue` reads
     name_regexes: tuple[str, ...] = ()  # of an exact query: what a name that it asks for looks like
 
     def asks_for(self, name: str) -> bool:
@@ -166,6 +171,7 @@ def question_of(query: Query, asked: tuple[str, ...], paths: Sequence[str] = (),
         container="" if exact else container,
         wanted=frozenset(wanted),
         exact=exact,
+        is_long=query.is_long,
         name_regexes=query.values("regex") if exact else (),
     )
 

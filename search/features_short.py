@@ -323,7 +323,7 @@ FEATURES: tuple[Feature[Facts], ...] = (
     Feature("docs", "role", "questions are about code unless they name documents", _role(features.DOCS)),
     Feature("config", "role", "settings name what others do", _role(features.CONFIG)),
     Feature("vendored", "role", "copied from elsewhere", _role(features.VENDORED)),
-    Feature("generated", "role", "made by a tool from the real source", _role(features.GENERATED, features.BUILD)),
+    Feature("generated", "role", "made by a tool from the real source", _role(*features.MADE_BY_TOOLS)),
     Feature("declaration", "role", "signatures only", _role(features.DECLARATION)),
     Feature("history", "role", "a change log has every word and explains nothing", _history),
 )  # fmt: skip

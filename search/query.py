@@ -71,6 +71,11 @@ class Query:
             return tuple(self.question.split())
         return tuple(item.value for item in self.items if item.field == "word" and not item.negated)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it is a text that was not parsed because of its form: somebody's issue, log or code."""
+        return self.plain and bool(_not_syntax(self.question.strip()))
+
     def patterns(self, *, negated: bool = False) -> tuple[Pattern, ...]:
         """Its phrases and regular expressions as a store wants them."""
         phrases = [Pattern(re.escape(value), value) for value in self.values("phrase", negated=negated)]

@@ -1,8 +1,9 @@
-"""The order of the candidates: files by the sum of their shares, with two rules above what the weights say.
+"""The order of the candidates: files by the sum of their shares, with three rules above what the weights say.
 
-A file's score is the sum over features of weight times value (`search/features_short.py`, `search/weights.json`). Two rules are
-shares so large that no sum of others reaches them, since a fit makes weights too soft for both: the definer of the name that a
-question is comes first (`definer`), and tests come last unless they are asked for (`tests_last`). Shares add up to the score, and
+A file's score is the sum over features of weight times value (`search/features_short.py`, `search/weights.json`). Three rules are
+shares so large that no sum of others reaches them, since a fit makes weights too soft for them: the definer of the name that a
+question is comes first (`definer`), tests come last unless they are asked for (`tests_last`), and for a long text so do all files
+beside the source code (`aside_last`). Shares add up to the score, and
 each can be switched off by name or group.
 
 A query that has nothing but patterns and filters finds exactly what they match, so there only the order of a reading list is left
@@ -17,6 +18,7 @@ from typing import Any
 from codequarry.search import features
 from codequarry.search.feature_set import FeatureSet, weights_of
 from codequarry.search.features import Question
+from codequarry.search.features_long import LONG
 from codequarry.search.features_short import SHORT
 from codequarry.search.pool import Found, Ranked, collapsed, defines
 from codequarry.types import Candidate
@@ -30,17 +32,33 @@ WORD_DEFINER = 1.0
 TESTS_LAST = -100.0
 """What a test gets that was not asked for."""
 
-RULES = ("definer", "tests_last")
-"""The names of the two rules, as shares."""
+ASIDE_LAST = -50.0
+"""What a file gets that is no source code, where the question is an issue, a trace or a log: it has many words of all of them."""
 
-SETS: tuple[FeatureSet[Any], ...] = (SHORT,)
+ASIDE = frozenset(
+    (
+        features.EXAMPLE,
+        features.BENCH,
+        features.VENDORED,
+        features.GENERATED,
+        features.BUILD,
+        features.DOCS,
+        features.CONFIG,
+    )
+)
+"""The roles of such files."""
+
+RULES = ("definer", "tests_last", "aside_last")
+"""The names of the rules, as shares."""
+
+SETS: tuple[FeatureSet[Any], ...] = (SHORT, LONG)
 """The feature sets by form of question; `feature_set_of` chooses."""
 
 EXACT_SHARES: Mapping[str, tuple[float, frozenset[str]]] = {
     "test": (0.6, frozenset((features.TEST,))),
     "example": (0.4, frozenset((features.EXAMPLE, features.BENCH))),
     "vendored": (0.5, frozenset((features.VENDORED,))),
-    "generated": (0.5, frozenset((features.GENERATED, features.BUILD))),
+    "generated": (0.5, frozenset(features.MADE_BY_TOOLS)),
     "docs": (0.5, frozenset((features.DOCS, features.CONFIG))),
     "declaration": (0.3, frozenset((features.DECLARATION,))),
 }
@@ -73,7 +91,7 @@ def rank(
 
 def feature_set_of(question: Question) -> FeatureSet[Any]:
     """The features and weights for the form of a question."""
-    return SHORT
+    return LONG if question.is_long else SHORT
 
 
 def in_order(files: Sequence[Ranked]) -> list[Ranked]:
@@ -85,12 +103,14 @@ def in_order(files: Sequence[Ranked]) -> list[Ranked]:
 
 
 def rules(question: Question, file: Ranked) -> dict[str, float]:
-    """The shares of the two rules that stand above the weights."""
+    """The shares of the rules that stand above the weights."""
     found: dict[str, float] = {}
     if question.symbol and (value := _definer(question, file)):
         found["definer"] = value * (DEFINER if features.is_written_as_name(question.text) else WORD_DEFINER)
     if features.TEST in file.roles and features.TEST not in question.wanted:
         found["tests_last"] = TESTS_LAST
+    if question.is_long and file.roles & ASIDE - question.wanted:
+        found["aside_last"] = ASIDE_LAST
     return found
 
 

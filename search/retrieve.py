@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from codequarry import text
 from codequarry.errors import ModelError
 from codequarry.ports import Embedder
+from codequarry.search import issue_terms
 from codequarry.search.features import Question, question_of
+from codequarry.search.issue import read
 from codequarry.search.query import Query
 from codequarry.search.scope import Resolved
 from codequarry.types import Pattern, Request
 
 WORDS, VECTORS = 80, 40
 """How many candidates each leg gives: the right file is among them for 98 of 100 questions."""
+
+LONG_WORDS = 300
+"""The same of the words leg for a long text: it has words of many files, and tests and documents have most of them."""
 
 MATCHES, MORE_MATCHES = 200, 2000
 """How many chunks that match a pattern are asked for, on the first pages and after them."""
@@ -23,9 +27,7 @@ ANYTHING = Pattern("")
 """Asked for where a query has filters alone: a store lists what patterns match, and this one matches every chunk."""
 
 MOST_TERMS = 64
-"""A question is asked with at most so many terms: of a long text more bring nothing and cost time."""
-
-_IN_ORDER = 24  # of those, how many are taken from the beginning, which says what a long text is about
+"""A question is asked with at most so many terms, its first."""
 
 
 @dataclass(slots=True)
@@ -49,11 +51,20 @@ def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
     exact = not query.words
     # A filter on a name is a question for it too: its definers come first among very many matches.
     written = " ".join([query.question, *scope.symbols]) if exact else query.question
-    terms = question_terms(written, {state.source.repo for state in resolved.states})
+    repos = {state.source.repo for state in resolved.states}
+    meant = written
+    weights: tuple[float, ...] = ()
+    if query.is_long:
+        issue = read(query.question)
+        weighed = issue_terms.weighed_terms(issue, _own_name_of(repos))
+        terms, weights = tuple(weighed), tuple(weighed.values())
+        meant = f"{issue.title}\n{issue.prose}".strip() or written
+    else:
+        terms = question_terms(written, repos)
     vector = None
     if embedder is not None and not exact:
         try:
-            vector = embedder.embed_question(query.question)
+            vector = embedder.embed_question(meant)
         except ModelError as error:
             notes.append(f"Searched by words only: {error.message}")
         if vector is not None and not any(vector):
@@ -63,8 +74,9 @@ def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
     request = Request(
         scope=scope,
         terms=terms,
+        term_weights=weights,
         vector=vector,
-        words=0 if exact and not terms else WORDS,
+        words=0 if exact and not terms else LONG_WORDS if query.is_long else WORDS,
         vectors=0 if vector is None else VECTORS,
         matches=MATCHES,
     )
@@ -74,15 +86,13 @@ def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
 def question_terms(written: str, repos: set[str]) -> tuple[str, ...]:
     """The terms to ask for. Within one repository its own name is left out: it stands in every file, and is rare elsewhere."""
     found = text.question_terms(written)
-    if len(repos) == 1:
-        own = own_name_terms(next(iter(repos)))
-        found = tuple(term for term in found if term not in own) or found
-    if len(found) <= MOST_TERMS:
-        return found
-    counts = Counter(text.terms(written).split())
-    often = sorted(found[_IN_ORDER:], key=lambda term: -counts[term])[: MOST_TERMS - _IN_ORDER]
-    kept = {*found[:_IN_ORDER], *often}
-    return tuple(term for term in found if term in kept)
+    own = _own_name_of(repos)
+    found = tuple(term for term in found if term not in own) or found
+    return found[:MOST_TERMS]
+
+
+def _own_name_of(repos: set[str]) -> frozenset[str]:
+    return own_name_terms(next(iter(repos))) if len(repos) == 1 else frozenset()
 
 
 def own_name_terms(repo: str) -> frozenset[str]:

@@ -335,14 +335,6 @@ def test_a_repositorys_own_name_is_left_out_of_its_questions_and_kept_when_it_is
     assert "bat" in question_terms("how bats formats", {"github.com/bats-core/bats-core", "github.com/a/b"})
 
 
-def test_a_very_long_text_is_asked_with_its_beginning_and_its_most_frequent_words():
-    text = "first words matter " + " ".join(f"filler{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(500))
-    text += " frequent" * 5
-    asked = question_terms(text, set())
-    assert len(asked) == 64
-    assert {"first", "matter", "frequent"} <= set(asked)
-
-
 def test_ranking_changes_no_candidate():
     given = candidate("a.py", symbols=[("Retry", "class")], cosine=0.5)
     before = dataclasses.replace(given)

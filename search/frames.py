@@ -1,0 +1,103 @@
+"""Stack frames in a text: where a program was, as its language writes it in a traceback, a panic or a compiler's message.
+
+One row a form in `_FORMS`, tried in order on each line. The patterns are anchored or begin with a literal, and no group repeats a
+group, so that a line is read in time linear in its length; a line longer than `LONGEST` is cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+LONGEST = 400
+"""Characters of a line that are looked at: frames are shorter, minified code and data are longer."""
+
+
+class Frame(NamedTuple):
+    """One place of a call stack. `path` is as written, with `/` between segments; `line` is 0 and `function` empty if unknown."""
+
+    path: str
+    line: int
+    function: str
+
+
+_PATH = r"[^\s\"'()<>|,;:*?]{1,200}"  # no white space, and no sign that ends a path in prose or in a message
+_DRIVE = r"(?:[A-Za-z]:)?"
+_URL = r"(?:[a-z-]{1,20}://[^/\s]{0,100}/)?"
+
+_PLACE = rf"(?P<path>{_DRIVE}{_PATH}):(?P<line>\d{{1,7}})"
+
+_FORMS: tuple[re.Pattern[str], ...] = tuple(
+    re.compile(form)
+    for form in (
+        # Python: File "a/b.py", line 3, in name
+        r"\s*(?:\S{1,3} )?File \"(?P<path>[^\"]{1,300})\", line (?P<line>\d{1,7})(?:, in (?P<function>[\w.<>]+))?",
+        # IPython: File ~/a/b.py:3, in Class.name(args), and before version 8: ~/a/b.py in name(args)
+        rf"\s*File {_PLACE},? in (?P<function>[\w.<>]+)",
+        rf"\s*(?P<path>{_DRIVE}[~./\\]{_PATH}\.pyx?) in (?P<function>[\w.<>]+)\(",
+        # C#: at Space.Class.Name(Type arg) in C:\a\B.cs:line 3
+        rf"\s*at (?P<function>[\w.<>`\[\],]+) ?\([^)]*\) in (?P<path>{_DRIVE}{_PATH}):line (?P<line>\d{{1,7}})",
+        # JavaScript, TypeScript: at name (file:///a/b.js:3:5), at async a/b.js:3:5
+        rf"\s*at (?:async )?(?:new )?(?P<function>[\w.$<>#]+)(?: \[as [\w.$]+\])? \({_URL}{_PLACE}:\d+\)",
+        rf"\s*at (?:async )?{_URL}{_PLACE}:\d+",
+        # Java, Kotlin, Scala: at org.app.Class.name(Class.java:3), also with a module or a class loader before it
+        r"\s*(?:at |\.{3} ?)?(?:[\w.@-]+/){0,3}(?P<function>[\w$.<>]+\.[\w$<>]+)"
+        r"\((?P<path>[\w$-]+\.(?:java|kt|kts|scala|groovy|clj)):?(?P<line>\d{1,7})?\)",
+        # Firefox, Safari: name@https://host/a/b.js:3:5
+        rf"\s*(?P<function>[\w.$/<>*]*)@{_URL}(?P<path>{_PATH}):(?P<line>\d{{1,7}}):\d+",
+        # Rust: at ./src/a.rs:3:5, --> src/a.rs:3:5, panicked at src/a.rs:3:5
+        rf"\s*(?:at|-->|\d+: ) ?(?P<path>{_DRIVE}{_PATH}\.rs):(?P<line>\d{{1,7}})",
+        rf".{{0,120}}?panicked at (?:'[^']*', )?{_PLACE}",
+        # C, C++ under gdb, lldb or a sanitizer: #1 0x00f in name (args) at a/b.c:3, #1 0x00f in name a/b.c:3:5
+        r"\s*(?:frame )?#\d{1,4}:? +(?:0x[0-9a-f]+ +)?(?:in )?(?P<function>[\w:~<>]+).{0,300}? "
+        rf"(?:at )?(?P<path>{_DRIVE}{_PATH}\.\w{{1,5}}):(?P<line>\d{{1,7}})",
+        # PHP: #0 /a/B.php(3): Class->name(), in /a/B.php:3, in /a/B.php on line 3
+        r"\s*#\d{1,4} (?P<path>[^()\"]{1,200}\.php)\((?P<line>\d{1,7})\): ?(?P<function>[\w\\:>-]*)",
+        rf".{{0,200}}? in (?P<path>{_DRIVE}{_PATH}\.php)(?::| on line )(?P<line>\d{{1,7}})",
+        # Ruby: from a/b.rb:3:in `name'
+        rf"\s*(?:from |\d+: from )?(?P<path>{_DRIVE}{_PATH}\.\w{{1,8}}):(?P<line>\d{{1,7}}):in [`'](?P<function>[\w?!=.#:<> ]+)'",
+        # Go: a tab, the path and how far in the function: /a/b.go:3 +0x1d
+        rf"\s+(?P<path>{_DRIVE}{_PATH}\.go):(?P<line>\d{{1,7}})(?: \+0x[0-9a-f]+)?\s*$",
+        # A compiler's or an assertion's message: a/b.c:3:5: error: …, a/b.c:3: name: Assertion …
+        rf"\s*(?P<path>{_DRIVE}{_PATH}\.\w{{1,5}}):(?P<line>\d{{1,7}})(?::\d+)?: ",
+        rf"\s*(?P<path>{_DRIVE}{_PATH}\.\w{{1,5}})\((?P<line>\d{{1,7}})(?:,\d+)?\): ",
+    )
+)
+_HINT = re.compile(r":\d|line \d|\.(?:java|kt|php|py)\b|\(\d")
+_JVM_FILE = re.compile(r"\.(?:java|kt|kts|scala|groovy|clj)$")
+
+
+def frames(text: str) -> Iterator[Frame]:
+    """The frames of a text, line by line, in the order in which they are written.
+
+    >>> list(frames('  File "app/retry.py", line 7, in wait'))
+    [Frame(path='app/retry.py', line=7, function='wait')]
+    """
+    for line in text.split("\n"):
+        if (frame := frame_of(line)) is not None:
+            yield frame
+
+
+@lru_cache(maxsize=4_096)
+def frame_of(line: str) -> Frame | None:
+    """The frame that a line is, None for any other line."""
+    line = line[:LONGEST]
+    if not _HINT.search(line):  # nearly every line of prose and code ends here
+        return None
+    for form in _FORMS:
+        if found := form.match(line):
+            groups = found.groupdict()
+            path, function = groups["path"].replace("\\", "/"), groups.get("function") or ""
+            if _JVM_FILE.search(path):
+                path = _with_package(path, function)
+            if "." in path.rsplit("/", 1)[-1]:
+                return Frame(path, int(groups.get("line") or 0), function.split("(")[0])
+    return None
+
+
+def _with_package(file: str, function: str) -> str:
+    """A JVM frame names its file without folders: they are the package, the segments before the class."""
+    package = [segment for segment in function.split(".")[:-1] if segment and segment[0].islower()]
+    return "/".join([*package, file])
