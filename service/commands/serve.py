@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from codequarry.service.terminal import Terminal
     from codequarry.settings import Settings
 
-DESCRIPTION = """Answers REST under /v1, MCP at /mcp and webhooks of the forges, and keeps the registered repositories indexed: in
-this process, or where redis_url is set by workers (codequarry worker). Without keys it listens on this machine only."""
+DESCRIPTION = """Answers a page at /, REST under /v1, MCP at /mcp and webhooks of the forges, and keeps the registered repositories
+indexed: in this process, or where redis_url is set by workers (codequarry worker). Without keys it listens on this machine only."""
 
 EXAMPLES = """  codequarry serve
   codequarry keys new ci --scope search --scope read
@@ -65,7 +65,8 @@ def run(args: Namespace, terminal: Terminal) -> int:
     _log_to_stderr(quiet=args.quiet)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
-    terminal.say(f"http://{f'[{host}]' if ':' in host else host}:{port}  (REST /v1, MCP /mcp, help /v1/docs)")
+    name = f"[{host}]" if ":" in host else host
+    terminal.say(f"http://{name}:{port}  (a page to search on; REST /v1, MCP /mcp, help /v1/docs)")
     if args.processes == 1:
         _serve(settings, args, listening)
         return 0

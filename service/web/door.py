@@ -160,7 +160,7 @@ class _Pages:
             "problem_part.html" if part else "problem.html",
             said=said,
             here=here,
-            has_tried=path == "/sign-in",
+            has_tried=path == "/sign-in" and self._scope["method"] == "POST",
             signs_in=said.get("status") == 401,
         ).encode()
         dropped = (b"content-type", b"content-length", b"www-authenticate")

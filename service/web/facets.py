@@ -14,6 +14,8 @@ from codequarry.types import Hit, SourceState
 MOST = 8
 """Values of a facet that are shown."""
 
+_LONG = 24  # characters that fit beside a count
+
 _TITLES = {
     "repo": "Repository",
     "lang": "Language",
@@ -27,9 +29,13 @@ _WITHIN = ("word", "phrase", "regex", "text")  # items of a query that are no fi
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value of a facet. `count`: files of the answer that have it, None where that is not known; `url`: with or without it."""
+    """A value of a facet; `short` where there is little room. `url`: the search with it, or without it where it is chosen.
+
+    `count`: files of the answer that have it, None where that is not known.
+    """
 
     text: str
+    short: str
     count: int | None
     is_chosen: bool
     url: str
@@ -68,7 +74,14 @@ def _facet(name: str, counts: dict[str, int | None], address: Address) -> Facet:
 def _value(name: str, value: str, count: int | None, address: Address) -> Value:
     is_chosen = (name, value) in address.filters
     other = address.without_filter(name, value) if is_chosen else address.with_filter(name, value)
-    return Value(shown_glob(value) if name == "path" else value, count, is_chosen, other.url())
+    text = shown_glob(value) if name == "path" else value
+    return Value(text, _short(text), count, is_chosen, other.url())
+
+
+def _short(value: str) -> str:
+    """A long name by its end, which tells it from others."""
+    parts = value.split("/")
+    return "…/" + "/".join(parts[-2:]) if len(value) > _LONG and len(parts) > 2 else value
 
 
 def _folders(paths: Sequence[str]) -> Counter[str]:

@@ -135,15 +135,7 @@ def _asked(address: Address, limit: int = WIDE) -> SearchRequest:
 
 
 def _search(backend: Backend, caller: Caller, asked: SearchRequest) -> Answer:
-    return backend.search(
-        caller,
-        asked.query,
-        limit=asked.limit,
-        cursor=asked.cursor,
-        explain=asked.explain,
-        plain=asked.plain,
-        filters=asked.filters(),
-    )
+    return backend.search(caller, asked.query, **asked.options())
 
 
 def _states(backend: Backend, caller: Caller) -> dict[tuple[str, str], SourceState]:

@@ -10,10 +10,12 @@ from codequarry import __version__
 from codequarry.service.progress import ago
 from codequarry.service.terminal import printable
 from codequarry.service.web import assets
-from codequarry.service.web.address import file_url, shown_glob, with_query
+from codequarry.service.web.address import with_query
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from codequarry.types import SourceState
 
 
 def html(template: str, **given: Any) -> str:
@@ -38,10 +40,15 @@ def _templates() -> Environment:
         "since": since,
         "size": size,
         "hex": lambda commit: commit[:8],
-        "glob": shown_glob,
+        "branch": branch,
     }
-    made.globals |= {"asset": assets.url, "file_url": file_url, "with_query": with_query, "version": __version__}
+    made.globals |= {"asset": assets.url, "with_query": with_query, "version": __version__}
     return made
+
+
+def branch(state: SourceState) -> str:
+    """What a source is called among those of its repository: its branch, or the folder that is no branch's."""
+    return state.head or state.source.folder or state.source.branch
 
 
 def since(at: float) -> str:

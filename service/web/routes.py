@@ -88,6 +88,10 @@ def routes(parts: Parts) -> APIRouter:
             await parts.pool.run(parts.backend.steer, caller, verb, repo, branch)
         return _to("/repositories")
 
+    @router.get("/sign-in")
+    async def page_is_signed_in(request: Request) -> Response:
+        return _to(_local(parse_qs(request.url.query).get("next", ["/"])[-1]))
+
     @router.post("/sign-in")
     async def page_sign_in(request: Request) -> Response:
         kind, _, key = request.headers.get("authorization", "").partition(" ")

@@ -74,14 +74,7 @@ def asked(address: Address, question: str = "") -> PromptRequest:
 def build(backend: Backend, caller: Caller, address: Address) -> list[str]:
     """The picks that make the prompt that the search itself would make for the question."""
     request = asked(address)
-    prompt = backend.prompt(
-        caller,
-        request.question,
-        budget=request.budget,
-        format=request.format,
-        plain=request.plain,
-        filters=request.filters(),
-    )
+    prompt = backend.prompt(caller, request.question, **request.options())
     return [str(pick_of(block)) for block in prompt.blocks][:MOST]
 
 

@@ -23,7 +23,7 @@ def test_a_hit_opens_its_file_at_its_lines(any_site, visit):
 
 
 def test_the_matches_of_the_search_are_marked_and_led_to(site, visit):
-    page = visit(site, "/?q=invoice+rounded")
+    page = visit(site, "/?q=/invoice|rounded/")
     page.locator(".card a.open").filter(has_text="src/long.py").click()
     line = page.locator(".row.hit").filter(has_text="an invoice is rounded here")
     expect(line.locator("mark")).to_have_text(["invoice", "rounded"])
@@ -36,13 +36,24 @@ def test_a_range_of_lines_is_an_address(site, visit):
     target = f"/file?repo={SHOP.repo}&path=src/long.py"
     page = visit(site, f"{target}#L10-L12")
     expect(page.locator(".row.aimed .n:first-child")).to_have_text(["10", "11", "12"])
-    page.locator("#L40 .n").click()
+    page.locator("#L40 > .n").click()
     expect(page).to_have_url(re.compile("#L40$"))
-    page.locator("#L44 .n").click(modifiers=["Shift"])
+    page.locator("#L44 > .n").click(modifiers=["Shift"])
     expect(page).to_have_url(re.compile("#L40-L44$"))
     expect(page.locator(".row.aimed")).to_have_count(5)
     page.reload()
     expect(page.locator(".row.aimed")).to_have_count(5)
+
+
+def test_the_lines_of_the_address_are_what_is_picked(site, visit):
+    page = visit(site, f"/file?repo={SHOP.repo}&path=src/client.py")
+    expect(page.locator("a.pick")).to_have_text("+ prompt")
+    page.locator("#L4 > .n").click()
+    page.locator("#L5 > .n").click(modifiers=["Shift"])
+    expect(page.locator("a.pick")).to_have_text("+ prompt, lines 4–5")
+    page.keyboard.press("p")
+    expect(page.locator(".picks .name")).to_have_text("src/client.py:4-5")
+    expect(page.locator("#prompt-text")).to_have_value(re.compile("src/client.py:4-5"))
 
 
 def test_the_outline_lists_what_is_defined_and_leads_there(any_site, visit):

@@ -64,6 +64,16 @@ def test_focus_stays_where_it_was_when_something_is_picked(site, visit):
     page.keyboard.press("Enter")
     expect(page.locator("a.pick.picked")).to_have_count(1)
     assert page.evaluate("document.activeElement.closest('.card')?.dataset.rank") == "2"
+    page.locator(".card").nth(0).locator("a.pick").click()
+    expect(page.locator(".picks li")).to_have_count(2)
+    path = page.locator(".picks .name bdi").nth(0).inner_text()
+    page.get_by_role("link", name=f"Move {path} down").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".picks .name bdi").nth(1)).to_have_text(path)
+    assert page.evaluate("document.activeElement.id") == "main"  # it is the last now, and has no way down
+    page.get_by_role("link", name=f"Move {path} up").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".picks .name bdi").nth(0)).to_have_text(path)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -151,6 +151,12 @@ def test_more_lines_come_above_and_below_a_hit(any_site, visit):
     assert shown == list(range(numbers[0] - 20, numbers[-1] + 21))
 
 
+def test_a_hit_says_how_many_more_places_of_its_file_match_and_leads_to_them(any_site, visit):
+    page = visit(any_site, "/?q=" + quote('"the next step"'))
+    page.get_by_role("link", name=re.compile("more places match")).click()
+    expect(page.locator(".row.hit")).to_have_count(29)
+
+
 def test_each_state_is_an_address_and_back_leads_through_them(site, visit):
     page = visit(site)
     page.locator("#q").fill("retry")

@@ -1,10 +1,11 @@
 // Everything here only comes earlier than a click or a form would bring it: each view is an address that the server renders.
 "use strict";
 
-const QUIET_MS = 90; // how long the keys must rest before a search
+const QUIET_MS = 60; // how long the keys must rest before a search
 const results = document.getElementById("results");
 const box = document.getElementById("q");
 const said = document.getElementById("said");
+const told = document.getElementById("told"); // for those who do not see the results change
 const live = Boolean(results && results.closest("main") && box && !results.classList.contains("prompt"));
 
 document.documentElement.classList.add("scripts");
@@ -39,12 +40,23 @@ const part = (url) => {
   return found;
 };
 
-const load = async (url, { push = false, replace = false, top = false } = {}) => {
+// What has the focus, so that it can have it again when the results are others.
+const focused = () => {
+  const node = document.activeElement;
+  if (!node || !results.contains(node)) return "";
+  const label = node.getAttribute("aria-label");
+  if (label) return `[aria-label="${CSS.escape(label)}"]`;
+  if (node.dataset.facet) return `[data-facet="${node.dataset.facet}"][title="${CSS.escape(node.title)}"]`;
+  const card = node.closest(".card");
+  return card ? `.card[data-rank="${card.dataset.rank}"] ${node.classList.contains("pick") ? "a.pick" : "a.open"}` : "";
+};
+
+const load = async (url, { push = false, replace = false, state = {}, top = false } = {}) => {
   const mine = ++asked;
   under?.abort();
   under = new AbortController();
-  if (push) history.pushState({}, "", url);
-  if (replace) history.replaceState({ typed: true }, "", url);
+  if (push) history.pushState(state, "", url);
+  if (replace) history.replaceState(state, "", url);
   results.setAttribute("aria-busy", "true");
   let text;
   try {
@@ -55,15 +67,20 @@ const load = async (url, { push = false, replace = false, top = false } = {}) =>
     return;
   }
   if (mine !== asked) return;
-  const kept = document.activeElement?.closest?.("#results a[data-live]")?.dataset;
+  const kept = focused();
   results.innerHTML = text;
   results.removeAttribute("aria-busy");
   if (document.getElementById("query-error")) box.setAttribute("aria-invalid", "true"); else box.removeAttribute("aria-invalid");
   fold();
   const query = new URL(url, location.href).searchParams.get("q") || "";
   document.title = query ? `${query.slice(0, 80)} · codequarry` : "codequarry";
+  told.textContent = document.querySelector("#count, #query-error strong, .empty h2")?.textContent ?? "";
   if (top) scrollTo(0, 0);
-  select(top ? 0 : Math.min(at, cards().length - 1), { quiet: true, focus: Boolean(kept) && document.activeElement === document.body });
+  select(top ? 0 : at, { quiet: true, focus: top });
+  if (kept && !top) {
+    results.querySelector(kept)?.focus({ preventScroll: true });
+    if (document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
+  }
 };
 
 const typed = () => {
@@ -79,8 +96,8 @@ if (live) {
     const url = typed();
     if (url === location.pathname + location.search) return;
     at = -1;
-    load(url, history.state?.typed ? { replace: true } : { push: true }).then(() => {});
-    if (!history.state?.typed) history.replaceState({ typed: true }, "");
+    const goes = history.state?.typed ? "replace" : "push"; // one step back leads to what was there before the typing
+    load(url, { [goes]: true, state: { typed: true } });
   };
   box.addEventListener("input", () => {
     clearTimeout(timer);
@@ -229,7 +246,19 @@ const range = () => {
   return found ? [Number(found[1]), Number(found[2] || found[1])].sort((a, b) => a - b) : null;
 };
 
+// What is picked in a file are the lines of the address, or all of it.
+const offer = (lines) => {
+  const pick = file.querySelector("a.pick:not(.picked)");
+  if (!pick) return;
+  pick.dataset.whole ??= pick.getAttribute("href");
+  const [all, count] = [pick.dataset.whole, file.dataset.count];
+  const at = all.lastIndexOf(`pick=1-${count}@`);
+  pick.href = lines && at >= 0 ? `${all.slice(0, at)}pick=${lines[0]}-${Math.min(lines[1], count)}@${all.slice(all.indexOf("@", at) + 1)}` : all;
+  pick.textContent = lines ? `+ prompt, ${lines[0] === lines[1] ? `line ${lines[0]}` : `lines ${lines[0]}–${lines[1]}`}` : "+ prompt";
+};
+
 const show = () => {
+  if (file) offer(range());
   document.querySelectorAll(".row.aimed").forEach((row) => row.classList.remove("aimed"));
   const lines = range();
   if (!file || !lines) return;
