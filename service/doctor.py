@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codequarry.errors import CodequarryError, IndexMissing, SettingsError
-from codequarry.service.progress import size
+from codequarry.service.progress import label, size
 from codequarry.types import Check
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ def index(location: str, settings: Settings, model_name: str) -> Iterator[Check]
     known: tuple[str, str, int] | None = None
     try:
         store = open_store(location, settings=settings)
-        yield from store.check()
+        short = _labels(store)
+        for check in store.check():
+            yield check._replace(part=short.get(check.part, check.part))
         known = store.model()
         if known is None:
             yield Check("index", True, f"{location}: nothing is indexed yet (codequarry index PATH)")
@@ -140,6 +142,14 @@ def index(location: str, settings: Settings, model_name: str) -> Iterator[Check]
         if store is not None:
             store.close()
     yield from model(known, model_name)
+
+
+def _labels(store: Store) -> dict[str, str]:
+    """How people know each source, by the name that the store's checks have for it."""
+    try:
+        return {str(state.source): label(state.source) for state in store.sources()}
+    except CodequarryError:  # what is wrong is among the checks
+        return {}
 
 
 def model(known: tuple[str, str, int] | None, model_name: str) -> Iterator[Check]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_QUESTION_BYTES = 64 * 1024
 
 FILTERS = {
-    "repo": ("NAME", "only this repository: its full name, or the end of it"),
+    "repo": ("NAME", "only this repository: its full name, or the end of it; or the path of an indexed folder"),
     "lang": ("LANGUAGE", "only this language"),
     "path": ("GLOB", "only these paths: * within a folder, ** over folders"),
     "branch": ("NAME", "this branch instead of each repository's default"),
@@ -92,6 +92,7 @@ def ask(args: Namespace, terminal: Terminal, call: Callable[..., Found]) -> Foun
     `given` is what every question is asked with: the filters.
     """
     within = {name: tuple(getattr(args, name)) for name in FILTERS}
+    within["repo"] = tuple(map(repository_of, args.repo))
     with open_quarry(args) as quarry:
         notes = _refresh(quarry, args, terminal)
         found = call(quarry, refresh=False, **within)
@@ -115,6 +116,16 @@ def _refresh(quarry: CodeSearch, args: Namespace, terminal: Terminal) -> list[st
         return quarry.refresh(progress=meter)
     finally:
         meter.clear()
+
+
+def repository_of(name: str) -> str:
+    """A repository's name as `CodeSearch` takes it: on a command line a path (`.`, `../web`, `~/src/api`) is the folder there."""
+    if name not in (".", "..") and not name.startswith(("/", "./", "../", "~/")):
+        return name
+    from pathlib import Path
+
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else name
 
 
 def chosen(states: Iterable[SourceState], repo: str | None, branch: str | None = None) -> list[SourceState]:

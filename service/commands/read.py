@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from codequarry.errors import BadInput
-from codequarry.service.commands import add_json, open_quarry
+from codequarry.service.commands import add_json, open_quarry, repository_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -37,7 +37,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     """Prints the lines."""
     path, start, end = place(args.path)
     with open_quarry(args) as quarry:
-        file = quarry.read(args.repo, path, branch=args.branch, start_line=start, end_line=end)
+        file = quarry.read(repository_of(args.repo), path, branch=args.branch, start_line=start, end_line=end)
     if args.json:
         from codequarry.service.commands import flat
 

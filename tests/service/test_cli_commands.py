@@ -213,6 +213,10 @@ def test_a_folder_answers_to_its_own_name_and_removing_it_leaves_the_repository_
         (source,) = command.json("status", name)["sources"]
         assert source["branch"] == f"worktree:{clone}"
     assert command("read", "my-clone", "README.md").stdout == FILES["README.md"]
+    assert command("read", "../my-clone/.", "README.md").stdout == FILES["README.md"]
+    for path in ("../my-clone", clone, f"{clone}/"):
+        assert command("search", "retry", "--repo", path).returncode == 0
+    assert command("search", "retry", "--repo", ".").returncode == 1
     (removed,) = command.json("repositories", "remove", "my-clone")["removed"]
     assert removed["branch"] == f"worktree:{clone}"
     assert [source["branch"] for source in command.json("repositories")["repositories"]] == ["main"]
