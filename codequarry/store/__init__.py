@@ -45,7 +45,7 @@ def open_ledger(location: str, settings: Settings | None = None) -> Ledger:
         NotReady: it was written by another version.
         Upstream: it cannot be read.
     """
-    from codequarry.store.work import ATTEMPTS, RowLedger
+    from codequarry.store.work.ledger import ATTEMPTS, RowLedger
 
     attempts = settings.job_attempts if settings is not None else ATTEMPTS
     if location.partition("://")[0] in ("http", "https"):

@@ -15,7 +15,7 @@ from typing import Any
 from codequarry.errors import StoreError
 from codequarry.store.elastic.client import At, Client, Document, Write
 from codequarry.store.elastic.documents import out
-from codequarry.store.work import GONE, Change, Row, hook_back, hook_out, row_back, row_out
+from codequarry.store.work.rows import GONE, Change, Row, hook_back, hook_out, row_back, row_out
 from codequarry.types import Hook
 
 _VERSION = 1
@@ -37,7 +37,7 @@ _SETTINGS = {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-2", "re
 
 
 class ElasticRows:
-    """`codequarry.store.work.Rows` in the index `<prefix>-work`, which is made when it is first needed."""
+    """`codequarry.store.work.rows.Rows` in the index `<prefix>-work`, which is made when it is first needed."""
 
     def __init__(self, client: Client, prefix: str) -> None:
         self._client, self._index = client, f"{prefix}-work"

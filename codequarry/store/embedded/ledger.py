@@ -16,7 +16,7 @@ from typing import Any
 
 from codequarry.errors import SchemaMismatch, StoreError
 from codequarry.store.embedded.rows import transaction
-from codequarry.store.work import GONE, Change, Row, hook_back, hook_out, row_back, row_out
+from codequarry.store.work.rows import GONE, Change, Row, hook_back, hook_out, row_back, row_out
 from codequarry.types import Hook
 
 FILE = "ledger.db"
@@ -33,7 +33,7 @@ create table hooks(id text primary key, document text not null, last text) witho
 
 
 class SqliteRows:
-    """`codequarry.store.work.Rows` in `folder/ledger.db`, which is made if there is none.
+    """`codequarry.store.work.rows.Rows` in `folder/ledger.db`, which is made if there is none.
 
     Raises:
         SchemaMismatch: it has a layout that this version cannot read.
