@@ -66,7 +66,8 @@ class Address:
         pairs = parse_qsl(query, errors="surrogateescape", max_num_fields=1000)
         last = dict(pairs)
         return cls(
-            q=last.get("q", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            # Forms send CR LF where a text has a line break.
+            q=last.get("q", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\r\n", "\n"),
             filters=tuple(dict.fromkeys((name, value) for name, value in pairs if name in FILTERS)),
             plain=last.get("plain") == "1",
             cursor=last.get("cursor", ""),

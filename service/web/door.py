@@ -152,7 +152,8 @@ class _Pages:
     async def _show(self, said: dict[str, Any], start: Any) -> None:
         query = self._scope.get("query_string", b"").decode("latin-1")
         path = self._scope["path"]
-        here = f"{path}?{query}" if query and self._scope["method"] == "GET" else path
+        whole = "&".join(one for one in query.split("&") if not one.startswith("part="))
+        here = f"{path}?{whole}" if whole and self._scope["method"] == "GET" else path
         if path == "/sign-in":
             here = parse_qs(query).get("next", ["/"])[-1]
         part = "part" in parse_qs(query)

@@ -166,6 +166,20 @@ def test_a_key_is_asked_for_kept_in_a_cookie_and_forgotten(keyed_site, visit):
     assert page.context.cookies() == []
 
 
+def test_who_was_signed_out_while_typing_comes_back_to_the_search(keyed_site, visit):
+    page = visit(keyed_site)
+    page.get_by_label("Key", exact=True).fill(keyed_site.keys["guest"])
+    page.keyboard.press("Enter")
+    expect(page.locator("#q")).to_be_visible()
+    page.context.clear_cookies()
+    page.locator("#q").fill("symbol:ParseConfig")
+    page.get_by_role("alert").get_by_role("link", name="Sign in").click()
+    page.get_by_label("Key", exact=True).fill(keyed_site.keys["guest"])
+    page.keyboard.press("Enter")
+    expect(page.locator(".card .path")).to_have_text(["src/parse.go"])
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
 def test_a_key_shows_what_it_may_see_and_no_more(keyed_site, visit):
     page = visit(keyed_site)
     page.get_by_label("Key", exact=True).fill(keyed_site.keys["guest"])

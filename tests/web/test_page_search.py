@@ -217,3 +217,28 @@ def test_examples_of_the_first_page_are_searches(site, visit):
     page.get_by_role("link", name="where are retries configured").click()
     expect(page.locator(".card").first).to_be_visible()
     expect(page.locator("#q")).to_have_value("where are retries configured")
+
+
+TRACE = """Charging fails when the connection breaks
+
+Traceback (most recent call last):
+  File "src/client.py", line 5, in charge
+    return self.retry(lambda: self.post(amount), attempts=3)
+ConnectionError"""
+
+
+def test_a_stack_trace_is_pasted_with_its_line_breaks_and_stays_so(site, visit):
+    page = visit(site, "/")
+    page.evaluate("text => navigator.clipboard.writeText(text)", TRACE)
+    page.locator("#q").focus()
+    page.keyboard.press("Control+V")
+    expect(page.locator("#q")).to_have_value(TRACE)
+    expect(page.locator(".card .path").filter(has_text="client.py").first).to_be_visible()
+    page.reload()
+    expect(page.locator("#q")).to_have_value(TRACE)
+    page.locator("#q").press("Control+A")
+    page.keyboard.type("symbol:ParseConfig")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card .path")).to_have_text(["src/parse.go"])
+    page.go_back()
+    expect(page.locator("#q")).to_have_value(TRACE)

@@ -3,7 +3,8 @@
 
 const QUIET_MS = 60; // how long the keys must rest before a search
 const results = document.getElementById("results");
-const box = document.getElementById("q");
+const form = document.querySelector("form.ask");
+let box = document.getElementById("q");
 const said = document.getElementById("said");
 const told = document.getElementById("told"); // for those who do not see the results change
 const live = Boolean(results && results.closest("main") && box && !results.classList.contains("prompt"));
@@ -99,11 +100,11 @@ if (live) {
     const goes = history.state?.typed ? "replace" : "push"; // one step back leads to what was there before the typing
     load(url, { [goes]: true, state: { typed: true } });
   };
-  box.addEventListener("input", () => {
+  form.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(follow, QUIET_MS);
   });
-  box.form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(timer);
     const url = typed();
@@ -116,6 +117,22 @@ if (live) {
     load(location.pathname + location.search);
   });
 }
+
+// An issue or a stack trace is asked as it is: with its line breaks, for which the box becomes a larger one.
+form?.addEventListener("paste", (event) => {
+  const pasted = event.clipboardData?.getData("text/plain") ?? "";
+  if (box.tagName !== "INPUT" || !pasted.trim().includes("\n")) return;
+  event.preventDefault();
+  const area = document.createElement("textarea");
+  for (const name of ["id", "name", "maxlength", "placeholder", "autocomplete", "autocapitalize", "spellcheck", "aria-describedby"])
+    area.setAttribute(name, box.getAttribute(name));
+  area.rows = 5;
+  area.value = box.value.slice(0, box.selectionStart) + pasted.trim() + box.value.slice(box.selectionEnd);
+  box.replaceWith(area);
+  box = area;
+  box.focus();
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+});
 
 // On a narrow screen the facets come folded.
 const fold = () => {
@@ -222,7 +239,8 @@ document.addEventListener("keydown", (event) => {
   const writing = event.target.matches("input, textarea, select");
   if (event.target === box) {
     if (event.key === "Escape") { box.blur(); event.preventDefault(); }
-    if (event.key === "ArrowDown" && cards().length) { event.preventDefault(); box.blur(); select(Math.max(at, 0)); }
+    if (event.key === "Enter" && !event.shiftKey && box.tagName === "TEXTAREA") { event.preventDefault(); form.requestSubmit(); }
+    if (event.key === "ArrowDown" && cards().length && box.selectionEnd === box.value.length) { event.preventDefault(); box.blur(); select(Math.max(at, 0)); }
     return;
   }
   if (writing || document.querySelector("dialog[open]")) return;
