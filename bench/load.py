@@ -149,22 +149,25 @@ async def _client(phase: Phase, url: str, questions: list[str], end: float) -> N
 
 def _forge(root: Path, folder: Path) -> Path:
     shutil.copytree(root, folder, ignore=shutil.ignore_patterns(".git", "testdata"), symlinks=True)
-    _git(folder, "init", "-q", "-b", "main")
-    _commit(folder)
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder)
     return folder
 
 
-def _git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints in a folder."""
     command = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "gc.auto=0"]
-    subprocess.run([*command, *arguments], check=True, capture_output=True)
+    return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _commit(folder: Path) -> None:
-    _git(folder, "add", "-A")
-    _git(folder, "commit", "-qm", "a push")
+def commit(folder: Path) -> None:
+    """Commits everything there."""
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "a push")
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
+    """Of a service that keeps everything in a folder and may index repositories of this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CODEQUARRY_")}
     return kept | {
         "CODEQUARRY_DATA_DIR": str(folder / "data"),
@@ -180,9 +183,9 @@ def service(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, in
     command += ["--processes", str(options.processes)] if options.processes > 1 else []
     command += ["--store", options.store] if options.store else []
     with (folder / "log").open("w", encoding="utf-8") as log:
-        running = subprocess.Popen(command, env=_environment(folder), stdout=subprocess.DEVNULL, stderr=log)
+        running = subprocess.Popen(command, env=environment(folder), stdout=subprocess.DEVNULL, stderr=log)
     try:
-        while "(REST" not in (said := (folder / "log").read_text(encoding="utf-8")):
+        while "REST" not in (said := (folder / "log").read_text(encoding="utf-8")):
             if running.poll() is not None:
                 raise SystemExit(said)
             time.sleep(0.1)
@@ -217,7 +220,7 @@ def _push(url: str, forge: Path, done: threading.Event) -> None:
         for path in chance.sample(files, min(5, len(files))):
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"\n// pushed {number}\n" if path.suffix == ".go" else f"\n# pushed {number}\n")
-        _commit(forge)
+        commit(forge)
         _json(url, "/v1/jobs", {"repo": repo})
 
 
@@ -239,7 +242,7 @@ def profile(forge: Path, folder: Path, questions: list[str], count: int = 400) -
     from codequarry.service.app import create_app
     from codequarry.settings import load
 
-    settings = replace(load(folder, _environment(folder)), store=str(folder / "index"))
+    settings = replace(load(folder, environment(folder)), store=str(folder / "index"))
     with connect(folder / "index") as quarry:
         quarry.index(str(forge))
     app = create_app(settings)

@@ -30,7 +30,7 @@ class Service:
         command = [sys.executable, "-m", "codequarry", "serve", "--port", "0", "--processes", "2", "--quiet"]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdout=subprocess.DEVNULL)
-        self.until(lambda: "(REST" in self._log.read_text())
+        self.until(lambda: "REST" in self._log.read_text())
         self.port = int(re.search(r"http://127.0.0.1:(\d+)", self._log.read_text())[1])
 
     def until(self, condition):

@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+"""What the tests show in seconds, for as long as one likes: the same promises of a real service in its own process.
+
+    bench/soak.py forged [--count 2000]
+        altered, stale and wrong deliveries of every forge: all refused, nothing queued
+    bench/soak.py bursts [--pushes 200] [--repositories 5] [--seconds 5]
+        pushes that come faster than runs: one run of a repository at a time, the last commit of each indexed
+    bench/soak.py histories [--histories 3] [--pushes 20] [--elasticsearch URL]
+        random commits: after each the index equals a clean one
+
+Each row prints what it saw as JSON, and ends with status 1 where a promise was broken. The defaults take a minute or two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from load import commit, environment, git
+from measure import memory_mb, p50, processor_s, tree
+
+TESTS = Path(__file__).parent.parent / "tests"
+sys.path[:0] = [str(TESTS / "service"), str(TESTS / "ingest"), str(TESTS)]
+
+import forge  # noqa: E402  deliveries as each forge signs them, and what can be wrong with one
+
+from codequarry.ingest.jobs import describe  # noqa: E402
+from codequarry.settings import Settings, load  # noqa: E402
+from codequarry.store import open_ledger  # noqa: E402
+from codequarry.types import Hook  # noqa: E402
+
+_CONNECTIONS = 8
+_LIMIT_S = 600.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    rows = parser.add_subparsers(dest="row", required=True)
+    one = rows.add_parser("forged")
+    one.add_argument("--count", type=int, default=2000)
+    one.add_argument("--seed", type=int, default=1)
+    one = rows.add_parser("bursts")
+    one.add_argument("--pushes", type=int, default=200)
+    one.add_argument("--repositories", type=int, default=5)
+    one.add_argument("--seconds", type=float, default=5.0)
+    one = rows.add_parser("histories")
+    one.add_argument("--histories", type=int, default=3)
+    one.add_argument("--pushes", type=int, default=20)
+    one.add_argument("--elasticsearch", default="")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="codequarry-soak-") as folder:
+        seen, promises = {"forged": forged, "bursts": bursts, "histories": histories}[options.row](
+            Path(folder), options
+        )
+    broken = [name for name, holds in promises.items() if not holds]
+    print(json.dumps({"row": options.row, **seen, "broken": broken}))
+    sys.exit(bool(broken))
+
+
+Seen = tuple[dict[str, Any], dict[str, bool]]  # what was seen, and whether each promise holds
+
+
+# ------------------------------------------------------------------------------------------------------------------ forged
+
+
+def forged(folder: Path, options: argparse.Namespace) -> Seen:
+    """Of every scheme as many: altered deliveries, each followed by a true one of an event that asks for nothing or for a look."""
+    chance = random.Random(options.seed)
+    settings = _settings(folder)
+    ledger = open_ledger(settings.store, settings)
+    for name, url in forge.REPOSITORIES.items():
+        repo = ledger.register(describe(url, settings)).repo
+        ledger.update(repo, state="paused")  # nothing is to be fetched
+        for scheme in (scheme for scheme in forge.SCHEMES if forge.provider_name(scheme) == name):
+            ledger.save_hook(Hook(_hook_of(scheme), name, repo, (forge.secret_of(scheme),)))
+    forgeries = []
+    for number in range(options.count):
+        scheme = forge.SCHEMES[number % len(forge.SCHEMES)]
+        name = chance.choice([name for name in forge.NAMES if name.startswith(f"{forge.provider_name(scheme)}/")])
+        true = forge.delivery(name, forge.secret_of(scheme), lambda body, number=number: body.update(n=number))
+        forgeries.append((_hook_of(scheme), _wrong(true, chance)))
+    answers: Counter[int] = Counter()
+    with _service(folder, settings) as (port, pid):
+        _each(forgeries[:100], lambda one: _post(port, *one))  # the process is as large as it gets
+        before, memory = processor_s(tree(pid)), sum(map(memory_mb, tree(pid)))
+        answers.update(_each(forgeries, lambda one: _post(port, *one)))
+        cpu = processor_s(tree(pid)) - before
+        grown = sum(map(memory_mb, tree(pid))) / memory - 1
+        wanted_by_forged = [job for job in ledger.jobs() if job.wanted_at]
+        taken: Counter[int] = Counter()
+        true = [
+            (_hook_of(s), forge.delivery(f"{forge.provider_name(s)}/push", forge.secret_of(s), _numbered(number)))
+            for number in range(max(1, options.count // 5 // len(forge.SCHEMES)))
+            for s in forge.SCHEMES
+        ]
+        taken.update(_each(true, lambda one: _post(port, *one)))
+    ledger.close()
+    seen = {
+        "forged": sum(answers.values()),
+        "answers": dict(answers),
+        "true": sum(taken.values()),
+        "taken": dict(taken),
+        "cpu ms a delivery": round(1000 * cpu / options.count, 2),
+        "memory_growth": round(grown, 3),
+    }
+    return seen, {
+        "every forged delivery is refused": set(answers) <= {400, 401, 413},
+        "nothing is wanted by one": not wanted_by_forged,
+        "every true delivery is taken": set(taken) <= {200, 202},
+        "memory stays within a tenth": grown < 0.1,
+    }
+
+
+def _hook_of(scheme: str) -> str:
+    return f"hook-of-{scheme.replace(' ', '-')}"
+
+
+def _numbered(number: int) -> Callable[[dict[str, Any]], None]:
+    return lambda body: body.update(n=number)
+
+
+def _wrong(true: forge.Delivery, chance: random.Random) -> forge.Delivery:
+    """A delivery that is not to be taken: mostly altered, sometimes signed long ago where the time is signed."""
+    if "webhook-id" in true.headers and chance.random() < 0.2:
+        return forge.sign(true, forge.SIGNING, now=time.time() - chance.choice([301, 3600, 10**8, -(10**6)]))
+    return forge.altered(true, chance)
+
+
+# ------------------------------------------------------------------------------------------------------------------ bursts
+
+
+def bursts(folder: Path, options: argparse.Namespace) -> Seen:
+    """Pushes to several repositories, a signed webhook for each, faster than they can be indexed."""
+    settings = _settings(folder)
+    ledger = open_ledger(settings.store, settings)
+    repos: dict[str, Path] = {}
+    for number in range(options.repositories):
+        there = folder / f"forge{number}"
+        there.mkdir()
+        git(there, "init", "-q", "-b", "main")
+        for file in range(200):
+            (there / f"f{file}.py").write_text(f"def f{number}_{file}(): return {file}\n", encoding="utf-8")
+        commit(there)
+        repo = ledger.register(describe(str(there), settings)).repo
+        ledger.save_hook(Hook(f"hook-of-{number}", "github", repo, (forge.SECRET,)))
+        repos[repo] = there
+    running_at_once: list[int] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            counts = Counter(job.source.repo for job in ledger.jobs(states=["running"]))
+            running_at_once.append(max(counts.values(), default=0))
+
+    watcher = threading.Thread(target=watch)
+    answers: Counter[int] = Counter()
+    took: list[float] = []
+    with _service(folder, settings) as (port, _):
+        watcher.start()
+        for number in range(options.pushes):
+            at, there = number % options.repositories, list(repos.values())[number % options.repositories]
+            if number >= options.pushes - options.repositories or number % (5 * options.repositories) == at:
+                (there / "f0.py").write_text(f"def pushed_{number}(): pass\n", encoding="utf-8")
+                commit(there)
+            sent = forge.delivery("github/push", change=_pushed(number, there))
+            began = time.monotonic()
+            answers[_post(port, f"hook-of-{at}", sent)] += 1
+            took.append(1000 * (time.monotonic() - began))
+            done.wait(max(0.0, options.seconds / options.pushes - (time.monotonic() - began)))
+        heads = {repo: git(there, "rev-parse", "HEAD") for repo, there in repos.items()}
+        end = time.monotonic() + _LIMIT_S
+        while time.monotonic() < end and not (indexed := _indexed(ledger, heads)):
+            done.wait(0.2)
+        done.set()
+        watcher.join()
+    runs = {repo: max(job.epoch for job in ledger.jobs(repo)) for repo in repos}
+    ledger.close()
+    seen = {
+        "pushes": options.pushes,
+        "answers": dict(answers),
+        "answer p50 ms": round(p50(took), 1),
+        "runs": sum(runs.values()),
+        "looks at the ledger": len(running_at_once),
+        "at once": max(running_at_once),
+    }
+    return seen, {
+        "every delivery is taken": set(answers) <= {200, 202},
+        "one run of a repository at a time": max(running_at_once) <= 1,
+        "pushes fold": sum(runs.values()) < options.pushes,
+        "the last commit of each is indexed": indexed,
+    }
+
+
+def _pushed(number: int, there: Path) -> Callable[[dict[str, Any]], None]:
+    def change(body: dict[str, Any]) -> None:
+        body["repository"] = {"clone_url": there.as_uri()}
+        body["after"] = f"{number + 1:040x}"  # a webhook only says that something was pushed
+
+    return change
+
+
+def _indexed(ledger: Any, heads: dict[str, str]) -> bool:
+    jobs = {(job.source.repo, job.source.branch): job for job in ledger.jobs()}
+    return all(
+        (job := jobs.get((repo, "main"))) is not None and job.indexed == head and job.state == "done"
+        for repo, head in heads.items()
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- histories
+
+
+def histories(folder: Path, options: argparse.Namespace) -> Seen:
+    """The state machine of the tests, for longer."""
+    from test_random_history import History, run
+
+    machine = History
+    if options.elasticsearch:
+        machine = type("There", (History,), {"location": f"{options.elasticsearch}?prefix=soak-{time.time_ns():x}"})
+    run(machine, options.histories, options.pushes)  # raises with the steps that lead to a difference
+    return {"histories": options.histories, "pushes": options.pushes}, {}
+
+
+# ------------------------------------------------------------------------------------------------------------------- parts
+
+
+def _settings(folder: Path) -> Settings:
+    return load(folder, environment(folder) | {"CODEQUARRY_MODEL": "hash:64"})
+
+
+@contextmanager
+def _service(folder: Path, settings: Settings) -> Iterator[tuple[int, int]]:
+    """A service in its own process: its port and id."""
+    log = folder / "log"
+    command = [sys.executable, "-m", "codequarry", "--store", settings.store, "serve", "--port", "0", "--quiet"]
+    with log.open("w", encoding="utf-8") as stream:
+        running = subprocess.Popen(
+            command, env=environment(folder) | {"CODEQUARRY_MODEL": "hash:64"}, stdout=subprocess.DEVNULL, stderr=stream
+        )
+    try:
+        while "REST" not in (said := log.read_text(encoding="utf-8")):
+            if running.poll() is not None:
+                raise SystemExit(said)
+            time.sleep(0.1)
+        yield int(said.partition("http://127.0.0.1:")[2].split()[0]), running.pid
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(60)
+
+
+_local = threading.local()
+
+
+def _each(items: Sequence[Any], act: Callable[[Any], int]) -> list[int]:
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        return list(pool.map(act, items))
+
+
+def _post(port: int, hook: str, sent: forge.Delivery) -> int:
+    """The status of the answer to a delivery, over this thread's connection."""
+    known = getattr(_local, "connection", None)
+    if known is None or known.port != port:
+        known = _local.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {name: value.encode("latin-1", "replace") for name, value in sent.headers.items()}
+    known.request("POST", f"/v1/webhooks/{sent.provider}/{hook}", sent.body, headers)
+    answer = known.getresponse()
+    answer.read()
+    return int(answer.status)
+
+
+if __name__ == "__main__":
+    main()
