@@ -21,29 +21,15 @@ from codequarry.search.issue import CODE, LOG, PROSE, QUOTED, TITLE, Issue, read
 from codequarry.search.issue_terms import counted, weighed_terms
 from codequarry.search.pool import Ranked
 
-_HEADERS = (".h", ".hh", ".hpp", ".hxx")
 _TOLD = (TITLE, QUOTED, PROSE)  # what a person wrote, as against what was pasted
 _PLAIN = 0.3  # what a name counts that could be an English word
 _MOST_TOLD = 4  # a name counts as the square root of how often it is told, up to so many times
-_SHORTEST_MODULE = 3  # letters: `io`, `fs` and `os` are in every import
 _NO_SEGMENTS = frozenset(("", ".", "..", "~"))
 
 
 @lru_cache(maxsize=20_000)
 def _segments(path: str) -> tuple[str, ...]:
     return tuple(path.split("/"))
-
-
-@lru_cache(maxsize=20_000)
-def module_of(path: str) -> tuple[str, ...]:
-    """The path as a program would import it, in small letters: without endings and without `index`, `__init__`, `mod`.
-
-    >>> module_of("src/plugin/utc/index.js"), module_of("http/client.py")
-    (('src', 'plugin', 'utc'), ('http', 'client'))
-    """
-    *folders, name = path.lower().split("/")
-    stem = name.split(".", 1)[0]
-    return tuple(folders) if folders and stem in ("index", "mod", "__init__", "lib", "main") else (*folders, stem)
 
 
 @lru_cache(maxsize=20_000)
@@ -89,14 +75,11 @@ class Pool:
         self.title = frozenset(counted(issue, TITLE)) & asked
         self.prose = frozenset(counted(issue, PROSE)) & asked
         self.names = self._weighed_names(issue)
-        self.headline = {_folded(name.text) for name in issue.names if name.where in (TITLE, QUOTED)}
         self.told = self._told(issue, asked, found)
         self.links = _by_path([link.path for link in issue.links], found)
         framed = {frame.path for frame in issue.frames}
         self.paths = _by_path([path for path in issue.paths if path not in framed], found)
         self.frames = _by_frame(issue, found)
-        prefixes = (names[:end] for names in issue.dotted for end in range(len(names), 1, -1))
-        self.modules = _by_module(prefixes, found)
 
     def _weighed_names(self, issue: Issue) -> dict[str, dict[str, float]]:
         """What each identifier counts, by where it stands: more when told often, less when many files define it."""
@@ -141,34 +124,17 @@ def _by_path(paths: Iterable[str], found: Sequence[Facts]) -> dict[int, float]:
     fits: dict[int, float] = {}
     for path in paths:
         written = [segment for segment in path.split("/") if segment not in _NO_SEGMENTS]
-        for facts, shared, among in _longest(written, named, _segments):
+        for facts, shared, among in _longest(written, named):
             whole = shared in (len(written), len(_segments(facts.path)))
             value = (1.0 if whole else 0.6 if shared > 1 else 0.2) / among
             fits[facts.place] = max(fits.get(facts.place, 0.0), value)
     return fits
 
 
-def _by_module(names: Iterable[Sequence[str]], found: Sequence[Facts]) -> dict[int, float]:
-    """How well each file fits a dotted name that could be its module's, by place."""
-    named: dict[str, list[Facts]] = defaultdict(list)
-    for facts in found:
-        named[module_of(facts.path)[-1]].append(facts)
-    fits: dict[int, float] = {}
-    for segments in names:
-        written = [segment.lower() for segment in segments]
-        if len(written[-1]) < _SHORTEST_MODULE:
-            continue
-        for facts, shared, among in _longest(written, named, module_of):
-            fits[facts.place] = max(fits.get(facts.place, 0.0), (1.0 if shared > 1 else 0.4) / among)
-    return fits
-
-
-def _longest(
-    written: Sequence[str], named: dict[str, list[Facts]], segments_of: Callable[[str], tuple[str, ...]]
-) -> list[tuple[Facts, int, int]]:
+def _longest(written: Sequence[str], named: dict[str, list[Facts]]) -> list[tuple[Facts, int, int]]:
     """The files that share most segments with the end of what is written, with how many, and how many files do."""
     candidates = named.get(written[-1], []) if written else []
-    shared = [_shared_end(written, segments_of(facts.path)) for facts in candidates]
+    shared = [_shared_end(written, _segments(facts.path)) for facts in candidates]
     most = max(shared, default=0)
     best = [facts for facts, count in zip(candidates, shared, strict=True) if count == most]
     return [(facts, most, len(best)) for facts in best]
@@ -245,10 +211,6 @@ def _member(facts: Facts) -> float:
     return log1p(total)
 
 
-def _module(facts: Facts) -> float:
-    return facts.pool.modules.get(facts.place, 0.0)
-
-
 def _link(facts: Facts) -> float:
     return facts.pool.links.get(facts.place, 0.0)
 
@@ -264,10 +226,6 @@ def _frame(facts: Facts) -> float:
 def _name_told(facts: Facts) -> float:
     name = features.name_terms(facts.stem)
     return len(name & facts.pool.prose) / len(name) if name else 0.0
-
-
-def _name_written(facts: Facts) -> float:
-    return float(_folded(facts.stem) in facts.pool.headline)
 
 
 def _folder(facts: Facts) -> float:
@@ -297,31 +255,23 @@ def _declaration(facts: Facts) -> float:
     return float(features.DECLARATION in facts.file.roles)
 
 
-def _header(facts: Facts) -> float:
-    return float(facts.path.endswith(_HEADERS))
-
-
 FEATURES: tuple[Feature[Facts], ...] = (
     Feature("best_chunk", "words", "one chunk has the text's words, the rare ones before all", _chunk(0)),
     Feature("second_chunk", "words", "and another has", _chunk(1)),
-    Feature("third_chunk", "words", "and a third", _chunk(2)),
     Feature("all_chunks", "words", "much of the file was found", _all_chunks),
     Feature("likeness", "vectors", "a chunk means what the title and the prose mean", _likeness),
     Feature("told_names", "names", "the file defines identifiers that a person wrote", _told_names),
     Feature("pasted_names", "names", "the file defines identifiers of pasted code and of frames", _pasted_names),
     Feature("member", "names", "it defines a name together with what the text says it belongs to", _member),
-    Feature("module", "paths", "a dotted name could be an import of the file", _module),
     Feature("link", "paths", "a link leads to the file on its forge", _link),
     Feature("path", "paths", "its path is written in the text", _path),
     Feature("frame", "paths", "the program was in it, the nearer to the failure the better", _frame),
     Feature("name_told", "name", "the prose has the words of the file's name", _name_told),
-    Feature("name_written", "name", "an identifier of the title, or in backticks, is the file's name", _name_written),
     Feature("folder", "name", "its folders are named after what the title says", _folder),
     Feature("title_words", "title", "the names it defines have the title's words", _title),
     Feature("title_fits", "title", "one name that it defines has much of the title and little else", _title_fits),
     Feature("told", "title", "the names it defines have the words that weigh most in all of the text", _told),
     Feature("declaration", "role", "signatures only: what is wrong is wrong elsewhere", _declaration),
-    Feature("header", "role", "headers declare", _header),
 )  # fmt: skip
 
 LONG = FeatureSet("long", FEATURES, prepare)

@@ -15,7 +15,6 @@ WEIGHTS = (1.0, 0.8, 0.4)
 
 def candidate(path, *names, start=1, content=5.0, language="python", kind="code", marks=()):
     return Candidate(
-        chunk_id=f"{path}{start}",
         repo="github.com/acme/api",
         path=path,
         blob="b",
@@ -81,11 +80,9 @@ def test_a_long_text_is_asked_with_weights_and_with_more_chunks(store):
         ("It fails\n\nsee https://github.com/acme/api/blob/main/lib/retry.py#L3", "link"),
         ("It fails\n\nin lib/retry.py", "path"),
         ('It fails\n\n  File "/home/me/api/lib/retry.py", line 3, in run', "frame"),
-        ("It fails\n\nwhen lib.retry is imported", "module"),
         ("It fails\n\nsince run_all returns nothing", "told_names"),
         ("It fails\n\n```\nrun_all(3)\n```", "pasted_names"),
         ("It fails\n\nas retry.run_all does", "member"),
-        ("It fails\n\nas `retry` does", "name_written"),
         ("It fails to run them\n\nreally", "title_words"),
     ],
 )
