@@ -27,7 +27,7 @@ MOST_COLOURED = 200_000
 """Characters: a longer text is not coloured, for that takes longer than reading it."""
 
 # What the styles of a terminal are here, by what they stand for.
-_CLASSES = {"dim": "c", "magenta": "k", "cyan": "n", "green": "s", "blue": "f", "yellow": "d", "bold": "h"}
+_CLASSES = {"dim": "c", "magenta": "k", "cyan": "m", "green": "s", "blue": "f", "yellow": "d", "bold": "h"}
 _WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]+")
 
 

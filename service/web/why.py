@@ -19,7 +19,7 @@ class Bar:
     @property
     def sign(self) -> str:
         """What it does to the score."""
-        return "less" if self.value < 0 else "more"
+        return "minus" if self.value < 0 else "plus"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def test_any_text_is_shown_line_for_line_and_nothing_of_it_is_markup(lines, lang
     assert [row.number for row in made] == list(range(1, len(lines) + 1))
     for row in made:
         bare = row.html.replace("<mark>", "").replace("</mark>", "").replace("</span>", "")
-        for name in "cknsfdh":
+        for name in "ckmsfdh":
             bare = bare.replace(f'<span class="{name}">', "")
         assert "<" not in bare
         assert ">" not in bare

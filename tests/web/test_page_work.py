@@ -75,3 +75,17 @@ def test_a_registered_repository_can_be_looked_at_now(site, visit, ledger):
     page = visit(site, f"/repository?repo={PAY}")
     page.get_by_role("button", name="Look at it now").click()
     expect(page.locator(".jobs li")).to_contain_text("waiting")
+
+
+def test_who_may_not_steer_sees_the_job_and_no_way_to_stop_it(keyed_site, visit):
+    ledger = keyed_site.parts.backend.ledger
+    ledger.register(Repository(PAY, f"https://{PAY}.git"))
+    ledger.want(Source(PAY, ""))
+    ledger.save_hook(Hook("hook1", "github", PAY))
+    for name, buttons in (("guest", 0), ("ops", 1)):
+        page = visit(keyed_site, "/repositories")
+        page.get_by_label("Key", exact=True).fill(keyed_site.keys[name])
+        page.keyboard.press("Enter")
+        expect(page.locator(".jobs li")).to_contain_text("waiting")
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(buttons)
+        expect(page.locator(".hooks li")).to_have_count(buttons)
