@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Answer": "codequarry.types",
-    "CodeSearch": "codequarry.api",
+    "CodeSearch": "codequarry.code_search",
     "CodequarryError": "codequarry.errors",
     "FileText": "codequarry.types",
     "Hit": "codequarry.types",
@@ -28,8 +28,8 @@ _PUBLIC = {
 __all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
-    from codequarry.api import CodeSearch as CodeSearch
     from codequarry.api import connect as connect
+    from codequarry.code_search import CodeSearch as CodeSearch
     from codequarry.errors import CodequarryError as CodequarryError
     from codequarry.search.prompt import PromptBuilder as PromptBuilder
     from codequarry.types import Answer as Answer

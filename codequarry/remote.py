@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from codequarry import errors
-from codequarry.api import CodeSearch
+from codequarry.code_search import CodeSearch
 from codequarry.connections import Connections
 from codequarry.errors import BadInput, CodequarryError, ServiceError
 from codequarry.settings import Settings

@@ -20,7 +20,7 @@ from codequarry.search.snippets import with_lines
 from codequarry.types import Answer, Block, Hit, Prompt
 
 if TYPE_CHECKING:
-    from codequarry.api import CodeSearch
+    from codequarry.code_search import CodeSearch
     from codequarry.search import Engine
 
 __all__ = ["FORMATS", "PromptBuilder"]

@@ -19,7 +19,7 @@ from codequarry.search.scope import did_you_mean, near_repositories, one_source,
 from codequarry.types import Answer, Check, FileText, Job, Prompt, Repository, Skipped, Source, SourceState
 
 if TYPE_CHECKING:
-    from codequarry.api import CodeSearch
+    from codequarry.code_search import CodeSearch
     from codequarry.ports import Ledger, Queue
     from codequarry.search import Engine
     from codequarry.search.exact import Definition, Exact, Line

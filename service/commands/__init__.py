@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
 
-    from codequarry.api import CodeSearch
+    from codequarry.code_search import CodeSearch
     from codequarry.service.terminal import Terminal
     from codequarry.types import Answer, Prompt, SourceState
 

@@ -14,7 +14,7 @@ from codequarry.service.terminal import printable
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from codequarry.api import CodeSearch
+    from codequarry.code_search import CodeSearch
     from codequarry.service.terminal import Terminal
     from codequarry.types import Report, SourceState
 

@@ -83,7 +83,7 @@ def test_every_block_is_exactly_lines_of_its_file(engine):
 
 
 def test_a_builder_takes_what_connect_gives(store):
-    from codequarry.api import CodeSearch
+    from codequarry.code_search import CodeSearch
     from codequarry.settings import load
 
     prompt = PromptBuilder(CodeSearch(store, load()), budget=500).build("polish stone", repo="local//home/me/tool")

@@ -13,7 +13,7 @@ from running import SHOP, VAULT
 from test_rest_limits import every
 
 import codequarry
-from codequarry.api import CodeSearch
+from codequarry.code_search import CodeSearch
 from codequarry.errors import (
     BadInput,
     CodequarryError,
