@@ -29,7 +29,7 @@ MOST = 20
 """Of one run: where more files do that, it is not the files."""
 
 CPU_S = 60
-"""Processor time for one batch, a hundred times what one takes."""
+"""Processor time for a batch of a megabyte, a hundred times what it takes; a larger one has more."""
 
 _IDLE, _BEHIND = -1, -2  # before the first file, and after the last one: then all of them are worked on at once
 _FORM = "<q"
@@ -122,14 +122,14 @@ class Salvage:
             raise Upstream(
                 f"worker processes ended at more than {MOST} files, the last one {entry.path}",
                 hint="is memory short? CODEQUARRY_WORKERS=1 needs less",
-                retryable=True,
             )
         return [Skipped(entry.path, "crashed", f"{ATTEMPTS} processes ended while they read it")]
 
 
-def limit_time() -> None:
-    """From here on this process has `CPU_S` seconds of processor time: a parser without an end ends with it."""
+def limit_time(batch: Sequence[Entry]) -> None:
+    """From here on this process has so much processor time as the batch may take: a parser without an end ends with it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    wanted = int(used.ru_utime + used.ru_stime) + CPU_S + 1
+    megabytes = max(1.0, sum(entry.size for entry in batch) / 1e6)
+    wanted = int(used.ru_utime + used.ru_stime + CPU_S * megabytes) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))

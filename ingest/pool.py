@@ -270,7 +270,7 @@ def main(handle: int) -> None:
             reader, batch = pickle.load(jobs)  # noqa: S301
         except EOFError:
             return
-        limit_time()
+        limit_time(batch)
         _answer(answers, _result(local, reader, batch))
         mark.idle()
 
