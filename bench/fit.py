@@ -247,7 +247,7 @@ def _base(one: Example) -> float:
 
 def main() -> None:
     options = _arguments()
-    features = next(one for one in rank.SETS if one.name == options.set)
+    features = next(one for one in rank.feature_sets() if one.name == options.set)
     ridge = options.ridge if options.ridge is not None else RIDGE[options.set]
     gains = {name: float(gain) for name, _, gain in (given.partition("=") for given in options.gain)}
     options.cache.mkdir(parents=True, exist_ok=True)
@@ -312,7 +312,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=Path, action="append", required=True, help="a labels file (repeatable)")
     parser.add_argument("--cache", type=Path, required=True, help="folder for indexes and candidates")
-    parser.add_argument("--set", default="short", choices=[one.name for one in rank.SETS])
+    parser.add_argument("--set", default="short", choices=[one.name for one in rank.feature_sets()])
     parser.add_argument("--loro", action="store_true", help="judge: leave out one repository at a time")
     parser.add_argument("--write", action="store_true", help="put the fit on all data into search/weights.json")
     parser.add_argument("--report", type=Path, help="write what is printed to this file, too")

@@ -210,7 +210,6 @@ class Place(NamedTuple):
 class Candidate:
     """A chunk that a store found, with the raw score in each leg; None where the leg did not return or compute it."""
 
-    chunk_id: str  # 32 hex of repository, path, blob and lines
     repo: str
     path: str
     blob: str
@@ -228,6 +227,14 @@ class Candidate:
     names: float = 0.0
     cosine: float | None = None
     handle: Any = None  # the store's own, for `texts`
+
+    @property
+    def chunk_id(self) -> str:
+        """32 hex digits that name the chunk: a file version is always cut alike, so writing it twice makes the same ids."""
+        from hashlib import blake2b  # 4 ms that most questions need not pay
+
+        name = f"{self.repo}\0{self.path}\0{self.blob}\0{self.start_line}\0{self.end_line}"
+        return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)

@@ -18,7 +18,6 @@ from typing import Any
 from codequarry.search import features
 from codequarry.search.feature_set import FeatureSet, weights_of
 from codequarry.search.features import Question
-from codequarry.search.features_long import LONG
 from codequarry.search.features_short import SHORT
 from codequarry.search.pool import Found, Ranked, collapsed, defines
 from codequarry.types import Candidate
@@ -50,9 +49,6 @@ ASIDE = frozenset(
 
 RULES = ("definer", "tests_last", "aside_last")
 """The names of the rules, as shares."""
-
-SETS: tuple[FeatureSet[Any], ...] = (SHORT, LONG)
-"""The feature sets by form of question; `feature_set_of` chooses."""
 
 EXACT_SHARES: Mapping[str, tuple[float, frozenset[str]]] = {
     "test": (0.6, frozenset((features.TEST,))),
@@ -91,7 +87,14 @@ def rank(
 
 def feature_set_of(question: Question) -> FeatureSet[Any]:
     """The features and weights for the form of a question."""
-    return LONG if question.is_long else SHORT
+    return feature_sets()[1] if question.is_long else SHORT
+
+
+def feature_sets() -> tuple[FeatureSet[Any], FeatureSet[Any]]:
+    """All feature sets, `short` and `long`."""
+    from codequarry.search.features_long import LONG  # which a short question need not wait for
+
+    return SHORT, LONG
 
 
 def in_order(files: Sequence[Ranked]) -> list[Ranked]:

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from codequarry import text
 from codequarry.errors import ModelError
 from codequarry.ports import Embedder
-from codequarry.search import issue_terms
 from codequarry.search.features import Question, question_of
-from codequarry.search.issue import read
 from codequarry.search.query import Query
 from codequarry.search.scope import Resolved
 from codequarry.types import Pattern, Request
@@ -55,6 +53,9 @@ def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
     meant = written
     weights: tuple[float, ...] = ()
     if query.is_long:
+        from codequarry.search import issue_terms  # which a short question need not wait for
+        from codequarry.search.issue import read
+
         issue = read(query.question)
         weighed = issue_terms.weighed_terms(issue, _own_name_of(repos))
         terms, weights = tuple(weighed), tuple(weighed.values())

@@ -14,7 +14,7 @@ import pytest
 
 from codequarry import errors
 from codequarry.search.query import FILTERS
-from codequarry.search.rank import EXACT_SHARES, RULES, SETS
+from codequarry.search.rank import EXACT_SHARES, RULES, feature_sets
 from codequarry.service import cli
 
 ROOT = Path(__file__).parent.parent
@@ -107,7 +107,10 @@ def test_the_errors_in_the_architecture_have_the_status_and_exit_that_they_have(
 
 def test_the_architecture_names_every_feature_its_group_and_the_rules():
     named = set(spans(text_of(ARCHITECTURE)))
-    for name in (*RULES, *(name for chosen in SETS for one in chosen.features for name in (one.name, one.group))):
+    for name in (
+        *RULES,
+        *(name for chosen in feature_sets() for one in chosen.features for name in (one.name, one.group)),
+    ):
         assert name in named
     assert set(EXACT_SHARES) - {"test"} <= named
 

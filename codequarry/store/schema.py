@@ -5,7 +5,6 @@ The version counts changes after which an older program would misread an index: 
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from itertools import repeat
 
 from codequarry.errors import IndexMissing, ModelMismatch, SchemaMismatch
@@ -36,14 +35,10 @@ def term_weights(request: Request) -> dict[str, float]:
     return weights
 
 
-def chunk_id(repo: str, path: str, blob: str, start_line: int, end_line: int) -> str:
-    """32 hex digits that name a chunk: the same file version is cut alike, so writing it twice makes the same ids."""
-    name = f"{repo}\0{path}\0{blob}\0{start_line}\0{end_line}"
-    return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-
-
 def terms_hash(chunk: Chunk, path_terms: str) -> str:
     """16 hex digits of everything that the words of a chunk are made of, for `DumpRow`."""
+    from hashlib import blake2b  # only writers need it
+
     parts = "\0".join((chunk.terms, chunk.names, path_terms, chunk.raw))
     return blake2b(parts.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 

@@ -23,7 +23,6 @@ def candidate(path, start=1, *, repo="github.com/a/b", language="python", kind="
     given = {"content": 5.0, "names": 1.0 if symbols else 0.0, "marks": (), "breadcrumb": path} | fields
     place = Place(Source(repo, "main"), "c" * 40, "main", False, "")
     return Candidate(
-        chunk_id=f"{repo}{path}{start}",
         repo=repo,
         path=path,
         blob="b",
@@ -249,7 +248,7 @@ def test_no_candidates_give_no_files():
     assert order("retry") == []
 
 
-@pytest.mark.parametrize("features_of", rank.SETS, ids=lambda one: one.name)
+@pytest.mark.parametrize("features_of", rank.feature_sets(), ids=lambda one: one.name)
 def test_every_feature_has_a_reason_a_group_and_its_own_name_and_only_features_have_weights(features_of):
     names = [feature.name for feature in features_of.features]
     assert len(set(names)) == len(names)
@@ -259,7 +258,7 @@ def test_every_feature_has_a_reason_a_group_and_its_own_name_and_only_features_h
     assert set(weights.values) <= set(names)
 
 
-@pytest.mark.parametrize("features_of", rank.SETS, ids=lambda one: one.name)
+@pytest.mark.parametrize("features_of", rank.feature_sets(), ids=lambda one: one.name)
 def test_weights_have_the_digest_that_the_report_on_them_names(features_of):
     weights = weights_of(features_of.name)
     assert digest(weights.values) == weights.digest

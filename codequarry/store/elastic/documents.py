@@ -18,7 +18,6 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import compress, decompress
 
-from codequarry.store.schema import chunk_id
 from codequarry.types import Candidate, Chunk, FileVersion, Place, Source, SourceState, Symbol
 
 PART_BYTES = 3_000_000  # of compressed data in one document: a request stays well below the server's limit
@@ -193,7 +192,6 @@ def candidate(document: dict[str, Any], places: Iterable[Place]) -> Candidate:
     repo, path, blob = back(document["repo"]), back(document["path"]), document["blob"]
     start, end = document["start"], document["end"]
     return Candidate(
-        chunk_id=chunk_id(repo, path, blob, start, end),
         repo=repo,
         path=path,
         blob=blob,

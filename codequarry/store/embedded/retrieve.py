@@ -12,7 +12,7 @@ from codequarry.store.embedded.patterns import matching
 from codequarry.store.embedded.scoped import Found, Scoped
 from codequarry.store.embedded.view import View
 from codequarry.store.embedded.words import every
-from codequarry.store.schema import chunk_id, cosine, term_weights
+from codequarry.store.schema import cosine, term_weights
 from codequarry.types import Candidate, Request, Retrieved
 
 SCAN_ROWS = 250_000
@@ -196,7 +196,6 @@ def candidate_of(
     if facts is None:
         return None
     return Candidate(
-        chunk_id(file.repo, file.path, file.blob, facts.start_line, facts.end_line),
         file.repo,
         file.path,
         file.blob,
