@@ -10,10 +10,10 @@ from typing import Any
 from codequarry import text
 from codequarry.ports import Store
 from codequarry.search import aliases
-from codequarry.search.query import Query
+from codequarry.search.query import Item, Query
 from codequarry.search.retrieve import ANYTHING
 from codequarry.search.scope import Resolved, did_you_mean, near
-from codequarry.types import Candidate, Hit, Request, Scope, SourceState
+from codequarry.types import Candidate, Hit, Pattern, Request, Scope, SourceState
 
 # The filters of a scope, as they are written and by their field; those on sources are explained where they are resolved.
 _FILTERS = (
@@ -79,14 +79,32 @@ def _filters(store: Store, states: Sequence[SourceState], request: Request) -> l
     gone = {field for field, said in dead.items() if said and (field != "paths" or len(said) == len(scope.paths))}
     used = [(name, field) for name, field in _FILTERS if getattr(scope, field) and field not in gone]
     for name, field in used:
-        if field == "patterns" and not request.terms:
+        if field == "patterns" and set(request.terms) <= _terms_of(scope.patterns):
             continue  # they are all that is asked for
         without = replace(request, scope=replace(request.scope, **{field: ()}), words=1, vectors=1, matches=1)
         if store.retrieve(without).candidates:
             notes.append(f"{_written(name, scope, field)} leaves nothing: without it there are hits.")
     if not notes and used:
         notes.append(f"Nothing satisfies {' and '.join(_written(name, scope, field) for name, field in used)}.")
-    return notes
+    return notes + _other_capitals(store, request)
+
+
+def _terms_of(patterns: Iterable[Pattern]) -> set[str]:
+    """The terms of phrases: a query of phrases alone is ranked by them, and asks for nothing else."""
+    return {term for pattern in patterns if pattern.literal for term in text.question_terms(pattern.literal)}
+
+
+def _other_capitals(store: Store, request: Request) -> list[str]:
+    """A sentence that says so where the patterns match with other capitals."""
+    asked = [pattern for pattern in request.scope.patterns if pattern != ANYTHING]
+    # A person is to read what a phrase becomes, and an escaped space is no easy reading.
+    regexes = [one.regex if one.literal is None else one.regex.replace("\\ ", " ") for one in asked]
+    patterns = tuple(Pattern(f"(?i){regex}") for regex in regexes)
+    without = replace(request, scope=replace(request.scope, patterns=patterns), words=0, vectors=0, matches=1)
+    if not patterns or not store.retrieve(without).candidates:
+        return []
+    written = Query(tuple(Item("regex", pattern.regex) for pattern in patterns))
+    return [f"Case counts; with other capitals there are hits: {written}"]
 
 
 def _dead_symbols(store: Store, scope: Scope) -> list[str]:

@@ -52,7 +52,11 @@ def test_an_index_with_nothing_in_it(tmp_path):
         ("backoff -path:**", "-path:** leaves nothing"),
         ('"no such text anywhere"', 'Nothing satisfies "no such text anywhere"'),
         ('"def backoff" lang:go', "lang:go leaves nothing"),
-        ("/zz+top/", "Nothing satisfies /zz+top/"),
+        ("/zz+top/", "Nothing satisfies /zz+top/."),
+        ('"class Nothing"', 'Nothing satisfies "class Nothing".'),
+        ('"Exponential Backoff"', "Case counts; with other capitals there are hits: /(?i)Exponential Backoff/"),
+        ("/FUNC ListenAndServe/", "Case counts; with other capitals there are hits: /(?i)FUNC ListenAndServe/"),
+        ('policy "class Nothing"', '"class Nothing" leaves nothing: without it there are hits.'),
     ],
 )
 def test_the_filter_in_the_way_is_named_with_what_would_match(engine, query, says):
@@ -121,6 +125,11 @@ def test_a_name_that_no_code_has_is_told_though_there_are_hits(engine, query, sa
 )
 def test_a_name_that_some_code_has_is_not_remarked_on(engine, query):
     assert engine.search(query, limit=1).notes == []
+
+
+def test_the_query_that_is_offered_for_other_capitals_finds_them(engine):
+    (offered,) = [note for note in engine.search('"EXPONENTIAL backoff, COPIED"').notes if "capitals" in note]
+    assert [hit.path for hit in engine.search(offered.partition("hits: ")[2]).hits] == ["vendor/retry/retry.py"]
 
 
 def test_a_caller_who_sees_nothing_is_told_nothing_else(engine):
