@@ -1,13 +1,15 @@
-"""Measuring: a command with its peak memory over all its processes, and percentiles."""
+"""Measuring: a command with its peak memory over all its processes, percentiles, and a server of our own."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,3 +111,16 @@ def p95(values: Sequence[float]) -> float:
 def size_mb(folder: Path) -> float:
     """Size of all files below a folder, in MB."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+@contextmanager
+def elasticsearch_server() -> Iterator[str]:
+    """The address of an Elasticsearch that is started for the block, with nothing in it."""
+    from codequarry.compose import servers
+
+    with tempfile.TemporaryDirectory() as folder:
+        running = servers.up(parts=("elasticsearch",), data_dir=Path(folder))
+        try:
+            yield running.urls["elasticsearch"]
+        finally:
+            servers.down(data_dir=Path(folder))

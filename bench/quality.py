@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import baseline
+from measure import elasticsearch_server
 from scoring import CUT, Label, by_repository, interval, measures, read_labels, table, tree_of
 
 from codequarry import CodeSearch, connect
@@ -113,14 +114,8 @@ def _location(options: argparse.Namespace) -> Iterator[str]:
     elif options.url:
         yield options.url
     else:
-        from codequarry.compose import servers
-
-        with tempfile.TemporaryDirectory() as folder:
-            running = servers.up(parts=("elasticsearch",), data_dir=Path(folder))
-            try:
-                yield running.urls["elasticsearch"]
-            finally:
-                servers.down(data_dir=Path(folder))
+        with elasticsearch_server() as url:
+            yield url
 
 
 def _arguments() -> argparse.Namespace:

@@ -19,13 +19,11 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import Run, p50, p95, run, size_mb, timed
+from measure import Run, elasticsearch_server, p50, p95, run, size_mb, timed
 from questions import KINDS, draw
 
 from codequarry import CodeSearch, connect
@@ -68,7 +66,7 @@ def embedded(root: Path, questions: dict[str, list[str]], options: argparse.Name
 
 
 def elasticsearch(root: Path, questions: dict[str, list[str]]) -> dict[str, Any]:
-    with _server() as url:
+    with elasticsearch_server() as url:
         indexing = run([*COMMAND, "--store", url, "index", root, "--quiet"])
         row = {"root": str(root), "engine": "elasticsearch", **_indexed(indexing, root, None)}
         with connect(url) as quarry:
@@ -207,18 +205,6 @@ def _ratios(rows: list[dict[str, Any]], root: Path) -> dict[str, Any]:
         key for key in ("seconds", "peak_mb", "words p50", "symbols p50", "paths p50") if key in ours and key in peer
     ]
     return {"root": str(root), "engine": "embedded / semble", **{key: ours[key] / peer[key] for key in both}}
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    from codequarry.compose import servers
-
-    with tempfile.TemporaryDirectory() as folder:
-        running = servers.up(parts=("elasticsearch",), data_dir=Path(folder))
-        try:
-            yield running.urls["elasticsearch"]
-        finally:
-            servers.down(data_dir=Path(folder))
 
 
 def _print(row: dict[str, Any]) -> None:
