@@ -56,11 +56,12 @@ def reasons(
 
 
 def building(states: Iterable[SourceState]) -> Iterable[str]:
-    """A sentence for each source whose index is being made."""
+    """A sentence for each source whose index is being made, or was when the run that made it was stopped."""
     for state in states:
         if state.building:
             what = "is being indexed again" if state.indexed_at else "is being indexed for the first time"
-            yield f"{state.source} {what}: what is missing may come."
+            where = state.source.folder or str(state.source)
+            yield f"{where} {what}: what is missing may come (a run that was stopped goes on with codequarry index)."
 
 
 def _filters(store: Store, states: Sequence[SourceState], request: Request) -> list[str]:

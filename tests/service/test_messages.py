@@ -25,7 +25,7 @@ def test_another_model_than_the_index_s(command, tmp_path):
         message, hint = says(command(*words, env={"CODEQUARRY_MODEL": "hash:32"}), 3)
         assert "hash:64" in message
         assert "hash:32" in message
-        assert hint
+        assert "--model hash:64" in hint
     says(command("search", "retry", "--model", "code"), 3)
     assert command("search", "retry", "--model", "hash:64").returncode == 0
     assert command("search", "retry").returncode == 0  # where no model is written down the index's own is taken
