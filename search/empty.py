@@ -210,10 +210,11 @@ def unknown_names(
     """A sentence on what no indexed code has of a question that has hits: they are not about it, however they look.
 
     That is each word where only vectors found something; else the one name that the question is (`symbol`), and words that
-    are written like names. One that stands in a text that was found costs nothing, the others one small request.
+    are written like names. One that stands in a text that was found costs nothing, the others one or two small requests.
     """
     if not any(one.content or one.path_score or one.names for one in candidates):
-        return unknown_words(store, query.question, scope, candidates, "; these hits are by meaning")
+        said = unknown_words(store, query.question, scope, candidates, "; these hits are by meaning")
+        return said or ["Nothing that is looked at has these words; these hits are by meaning."]
     written = () if query.plain else re.findall(r"\w+", " ".join(query.words))
     names = [symbol] if symbol else [word for word in written if _NAME.search(word)]
     texts = [body.lower() for hit in hits for body in (hit.text, *(one.text for one in hit.snippets))]
@@ -222,8 +223,18 @@ def unknown_names(
         for name in dict.fromkeys(names)
         if (terms := text.terms(name).split()) and not any(name.lower() in body for body in texts)
     }
-    by = "its parts" if symbol else "the other words"
-    return _missing(store, asked, scope, candidates, f"; these hits are by {by} and by meaning")
+    by = f"; these hits are by {'its parts' if symbol else 'the other words'} and by meaning"
+    if (said := _missing(store, asked, scope, candidates, by)) or not any(
+        getattr(scope, field) for _, field in _FILTERS
+    ):
+        return said
+    elsewhere = [name for name, term in asked.items() if not _has(store, scope, term)]
+    return [f"Nothing within the filters has the word {' or '.join(elsewhere)}{by}."] if elsewhere else []
+
+
+def _has(store: Store, scope: Scope, term: str) -> bool:
+    """Whether anything in the scope has a term."""
+    return bool(store.retrieve(Request(scope, terms=(term,), words=1, vectors=0)).candidates)
 
 
 def _missing(

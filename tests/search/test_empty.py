@@ -112,6 +112,15 @@ def test_hits_by_vectors_alone_come_with_the_words_that_no_code_has(engine):
         ("ListenAndSrve", "did you mean ListenAndServe?"),
         ("listen_and_srve", "did you mean ListenAndServe?"),
         ("Client.sendAll", "No indexed code has the word sendAll"),
+        ("RetryPolicy lang:go", "Nothing that is looked at has these words; these hits are by meaning."),
+        (
+            "ListenAndServe path:vendor/** path:src/retry.py exponential_backoff",
+            "No indexed code has the word exponential_backoff; these hits are by the other words and by meaning",
+        ),
+        (
+            "copied ListenAndServe path:vendor/**",
+            "Nothing within the filters has the word ListenAndServe; these hits are by the other words and by meaning.",
+        ),
         ("where is retryQueue emptied", "has the word retryQueue; these hits are by the other words and by meaning"),
     ],
 )
