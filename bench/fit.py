@@ -11,7 +11,8 @@ at a time, fits on the others and scores its questions: only these figures say a
 
 What the store finds for a question is kept in `--cache` (an index and a file of candidates for each labels file), so a changed
 feature is judged in seconds; a changed index, model or number of candidates makes it anew. A set of features is fitted to the
-questions of its form alone (`rank.feature_set_of`): `--set short`, `--set long`. More words than `--most-words` are left out, too.
+questions of its form alone (`rank.feature_set_of`): `--set short`, `--set long`; those of `--set many` are asked of all
+repositories of their labels file at once. Questions of more words than `--most-words` are left out, too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 import baseline
 import numpy as np
 from numpy.typing import NDArray
-from scoring import Label, by_repository, interval, measures, read_labels, table, tree_of
+from scoring import CUT, Label, by_repository, interval, measures, read_labels, same_path, table, tree_of
 
 from codequarry import connect
 from codequarry.ingest import RECIPE
@@ -43,11 +44,11 @@ from codequarry.types import Candidate, Request
 Array = NDArray[np.float64]
 
 PRIMARY, SECONDARY = 2.0, 1.0
-RIDGE = {"short": 0.01, "long": 0.3}
-EVEN = {"short": 0.0, "long": 0.5}
+RIDGE = {"short": 0.01, "many": 0.01, "long": 0.3}
+EVEN = {"short": 0.0, "many": 0.0, "long": 0.5}
 """How far repositories of many questions are evened out: of n questions each counts n to the power of minus this."""
 
-MOST_WORDS = {"short": 14, "long": 100_000}
+MOST_WORDS = {"short": 14, "many": 14, "long": 100_000}
 """Of a question that a set is fitted to. What is longer than a short question and shorter than an issue belongs to neither."""
 
 _DIGITS = 5
@@ -72,36 +73,48 @@ class Example:
         self.rows = np.array(features.rows(question, self.files)).reshape(len(self.files), len(features.features))
         self.rules = np.array([sum(rank.rules(question, file).values()) for file in self.files])
         self.targets = np.zeros(len(self.files))
+        paths = [_path(file, self.label) for file in self.files]
         for gain, targets in ((SECONDARY, self.label.secondary), (PRIMARY, self.label.relevant)):
-            for at, file in enumerate(self.files):
-                if any(_same(file, target["path"]) for target in targets):
+            for at, path in enumerate(paths):
+                if any(same_path(path, target["path"]) for target in targets):
                     self.targets[at] = gain
 
     def hits(self, weights: Array) -> list[dict[str, Any]]:
         """What a search with these weights would show."""
         for file, score in zip(self.files, (self.rows @ weights + self.rules).tolist(), strict=True):
             file.shares = {"": score}
-        return hits_of(rank.in_order(self.files))
+        return hits_of(rank.in_order(self.files), self.label)
 
 
-def hits_of(files: Sequence[Ranked]) -> list[dict[str, Any]]:
+def hits_of(files: Sequence[Ranked], label: Label) -> list[dict[str, Any]]:
     """Ranked files as rows of a result."""
-    shown = [group.ranked.best.candidate for group in snippets.grouped(files)]
-    return [{"path": one.path, "start_line": one.start_line, "end_line": one.end_line} for one in shown[:10]]
+    shown = [group.ranked for group in snippets.grouped(files)][:CUT]
+    return [
+        {
+            "path": _path(file, label),
+            "start_line": file.best.candidate.start_line,
+            "end_line": file.best.candidate.end_line,
+        }
+        for file in shown
+    ]
 
 
-def _same(file: Ranked, path: str) -> bool:
-    found = file.best.candidate.path
-    return found == path or found.endswith("/" + path) or path.endswith("/" + found)
+def _path(file: Ranked, label: Label) -> str:
+    """The path in the repository that the question is about; one in another repository is no target, whatever its path."""
+    found = file.best.candidate
+    return found.path if found.repo == f"bench/{label.repo}" else f"{found.repo}:{found.path}"
 
 
 # ------------------------------------------------------------------------------------------------------------------ data
 
 
-def examples(file: Path, cache: Path, model: str | None) -> list[Example]:
-    """The questions of a labels file with their candidates, from the cache where it has them."""
+def examples(file: Path, cache: Path, model: str | None, *, many: bool = False) -> list[Example]:
+    """The questions of a labels file with their candidates, from the cache where it has them.
+
+    Each is asked of its repository, or with `many` of all repositories of the file.
+    """
     labels = read_labels(file)
-    cached = cache / f"{file.stem}.pickle"
+    cached = cache / f"{file.stem}{'-many' if many else ''}.pickle"
     with connect(str(cache / f"{file.stem}-index"), model=model) as quarry:
         for repo in dict.fromkeys(label.repo for label in labels):
             quarry.index(tree_of(file, repo), name=f"bench/{repo}")
@@ -117,13 +130,14 @@ def examples(file: Path, cache: Path, model: str | None) -> list[Example]:
         known: dict[Any, list[Candidate]] = {}
         if cached.is_file():
             with cached.open("rb") as stream:
-                then, known = pickle.load(stream)
-            known = known if then == made_by else {}
+                if pickle.load(stream) == made_by:
+                    known = pickle.load(stream)
         found: list[Example] = []
         kept: dict[Any, list[Candidate]] = {}
         for label in labels:
             query = parse(label.query, plain=True)
-            asked = retrieve.ask(query, resolve(query, states, {"repo": [f"bench/{label.repo}"]}, None), embedder)
+            scope = {} if many else {"repo": [f"bench/{label.repo}"]}
+            asked = retrieve.ask(query, resolve(query, states, scope, None), embedder)
             candidates = known.get(asked.request)
             if candidates is None:
                 candidates = store.retrieve(asked.request).candidates
@@ -132,7 +146,8 @@ def examples(file: Path, cache: Path, model: str | None) -> list[Example]:
             kept[asked.request] = candidates
             found.append(Example(label, asked, candidates))
     with cached.open("wb") as stream:
-        pickle.dump((made_by, kept), stream)
+        pickle.dump(made_by, stream)  # first, so that records of another version are never read
+        pickle.dump(kept, stream)
     return found
 
 
@@ -242,7 +257,7 @@ def report(found: Sequence[Example], judged: Sequence[dict[str, float]], base: S
 
 def _base(one: Example) -> float:
     ranked = baseline.rank(one.asked.question, one.candidates, one.asked.request.weights)
-    return measures(one.label, hits_of(ranked))["ndcg"]
+    return measures(one.label, hits_of(ranked, one.label))["ndcg"]
 
 
 def main() -> None:
@@ -254,8 +269,8 @@ def main() -> None:
     found = [
         one
         for file in options.labels
-        for one in examples(file, options.cache, options.model)
-        if rank.feature_set_of(one.asked.question) is features
+        for one in examples(file, options.cache, options.model, many=options.set == "many")
+        if rank.feature_set_of(one.asked.question, 2 if options.set == "many" else 1) is features
         and len(one.label.query.split()) <= (options.most_words or MOST_WORDS[options.set])
     ]
     for one in found:

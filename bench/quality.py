@@ -13,7 +13,7 @@ come from all of them. One line a question is written: {"repo", "query", "hits":
 NDCG@10 with binary gain, hit@k and recall@10 by file; its headline is the mean over repositories.
 
 These are figures of the weights that ship, which were fitted to such questions: whoever wants to know how good they are elsewhere
-asks `bench/fit.py --loro`.
+asks `bench/fit.py --loro`. `bench/many.py` asks without the filter.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
         for repo in repos:
             quarry.index(tree_of(options.labels, repo), name=f"bench/{repo}")
         print(f"indexed {len(repos)} repositories in {time.monotonic() - started:.1f} s", file=sys.stderr)
-        rows = list(_answers(quarry, labels, tuple(options.off), everywhere=options.everywhere))
+        rows = list(_answers(quarry, labels, tuple(options.off)))
     options.out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     scores = [measures(label, row["hits"]) for label, row in zip(labels, rows, strict=True)]
     before = _recorded(options.against, labels) if options.against else None
@@ -61,22 +61,11 @@ def main() -> None:
         _print_moved(labels, ndcg, before)
 
 
-def _answers(
-    quarry: CodeSearch, labels: Sequence[Label], off: tuple[str, ...], *, everywhere: bool
-) -> Iterator[dict[str, Any]]:
+def _answers(quarry: CodeSearch, labels: Sequence[Label], off: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     for label in labels:
-        own = f"bench/{label.repo}"
-        answer = quarry.search(
-            label.query, limit=CUT, refresh=False, plain=True, repo=None if everywhere else (own,), off=off
-        )
-        hits = [
-            {
-                "path": hit.path if hit.repo == own else f"{hit.repo}:{hit.path}",
-                "start_line": hit.start_line,
-                "end_line": hit.end_line,
-            }
-            for hit in answer.hits
-        ]
+        scope = (f"bench/{label.repo}",)
+        answer = quarry.search(label.query, limit=CUT, refresh=False, plain=True, repo=scope, off=off)
+        hits = [{"path": hit.path, "start_line": hit.start_line, "end_line": hit.end_line} for hit in answer.hits]
         yield {"repo": label.repo, "query": label.query, "hits": hits}
 
 
@@ -129,7 +118,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--off", action="append", default=[], metavar="NAME", help="leave out a feature, a group or a rule (repeatable)"
     )
-    parser.add_argument("--everywhere", action="store_true", help="ask all repositories at once, without a filter")
     parser.add_argument("--weights", choices=("shipped", "baseline"), default="shipped")
     parser.add_argument("--against", type=Path, metavar="RECORDED", help="results of an earlier run to compare with")
     return parser.parse_args()

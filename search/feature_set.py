@@ -17,16 +17,17 @@ from codequarry.search.pool import Ranked
 WEIGHTS_FILE = __file__.removesuffix("feature_set.py") + "weights.json"
 """The weights that ship."""
 
-F = TypeVar("F")
+F = TypeVar("F")  # what a set's features are given
+Read = TypeVar("Read", contravariant=True)  # what one feature reads; a set may give it more
 
 
-class Feature(NamedTuple, Generic[F]):
+class Feature(NamedTuple, Generic[Read]):
     """One number about a file. `group` is what it is read off; groups can be switched off as a whole."""
 
     name: str
     group: str
     reason: str
-    value: Callable[[F], float]
+    value: Callable[[Read], float]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 from codequarry.search import features
 from codequarry.search.feature_set import FeatureSet, weights_of
 from codequarry.search.features import Question
+from codequarry.search.features_many import MANY
 from codequarry.search.features_short import SHORT
 from codequarry.search.pool import Found, Ranked, collapsed, defines
 from codequarry.types import Candidate
@@ -76,7 +77,7 @@ def rank(
         for file in files:
             _score_exact(question, file, off)
     else:
-        chosen = feature_set_of(question)
+        chosen = feature_set_of(question, len({file.best.candidate.repo for file in files}))
         fitted = weights_of(chosen.name)
         assert fitted is not None, f"search/weights.json has no weights for {chosen.name}"
         for file, shares in zip(files, chosen.shares(question, files, fitted.values, off), strict=True):
@@ -85,16 +86,18 @@ def rank(
     return in_order(files)
 
 
-def feature_set_of(question: Question) -> FeatureSet[Any]:
-    """The features and weights for the form of a question."""
-    return feature_sets()[1] if question.is_long else SHORT
+def feature_set_of(question: Question, repositories: int = 1) -> FeatureSet[Any]:
+    """The features and weights for the form of a question that found files of so many repositories."""
+    if question.is_long:
+        return feature_sets()[-1]
+    return MANY if repositories > 1 else SHORT
 
 
-def feature_sets() -> tuple[FeatureSet[Any], FeatureSet[Any]]:
-    """All feature sets, `short` and `long`."""
+def feature_sets() -> tuple[FeatureSet[Any], ...]:
+    """All feature sets: `short`, `many`, `long`."""
     from codequarry.search.features_long import LONG  # which a short question need not wait for
 
-    return SHORT, LONG
+    return SHORT, MANY, LONG
 
 
 def in_order(files: Sequence[Ranked]) -> list[Ranked]:

@@ -37,9 +37,13 @@ def candidate(path, start=1, *, repo="github.com/a/b", language="python", kind="
     )
 
 
-def order(text, *candidates, off=()):
+def question_about(text):
     query = parse(text)
-    question = features.question_of(query, question_terms(query.question, set()))
+    return features.question_of(query, question_terms(query.question, set()))
+
+
+def order(text, *candidates, off=()):
+    question = question_about(text)
     return [ranked.best.candidate.path for ranked in rank.rank(question, candidates, WEIGHTS, off=off)]
 
 
@@ -276,8 +280,7 @@ def test_the_shares_are_weight_times_value_and_add_up_to_the_score():
         candidate("tests/a.py", cosine=0.2),
         candidate("web/socket.py", 30, content=1.0, cosine=0.1),
     ]
-    query = parse("RetryPolicy")
-    question = features.question_of(query, question_terms(query.question, set()))
+    question = question_about("RetryPolicy")
     ranked = rank.rank(question, files, WEIGHTS)
     for file, row in zip(ranked, SHORT.rows(question, ranked), strict=True):
         assert file.score == pytest.approx(sum(file.shares.values()))
@@ -306,8 +309,7 @@ def test_the_shares_are_weight_times_value_and_add_up_to_the_score():
     ],
 )
 def test_what_a_name_says_about_a_question(text, path, feature, value):
-    query = parse(text)
-    question = features.question_of(query, question_terms(query.question, set()))
+    question = question_about(text)
     row = SHORT.rows(question, collapsed(question, [candidate(path)], WEIGHTS))[0]
     assert dict(zip([one.name for one in SHORT.features], row, strict=True))[feature] == pytest.approx(value)
 
@@ -339,3 +341,22 @@ def test_ranking_changes_no_candidate():
     before = dataclasses.replace(given)
     order("Retry", given)
     assert given == before
+
+
+def test_files_of_several_repositories_are_ranked_by_the_weights_for_many():
+    question = question_about("retry policy")
+    assert rank.feature_set_of(question, 1).name == "short"
+    assert rank.feature_set_of(question, 2).name == "many"
+    one, other = candidate("a.py", repo="github.com/a/a"), candidate("a.py", repo="github.com/b/b", content=9.0)
+    shares = [set(file.shares) for file in rank.rank(question, [one, other], WEIGHTS)]
+    assert all("repository_words" in names for names in shares)
+    assert not any(
+        name.startswith("repository") for file in rank.rank(question, [one], WEIGHTS) for name in file.shares
+    )
+
+
+def test_a_repository_whose_best_file_is_better_lifts_its_other_files():
+    weak = [candidate("z.py", repo=repo, content=2.0) for repo in ("github.com/a/a", "github.com/b/b")]
+    strong = candidate("strong.py", repo="github.com/b/b", content=60.0, cosine=0.9)
+    ranked = rank.rank(question_about("retry policy"), [*weak, strong], WEIGHTS)
+    assert [file.best.candidate.repo for file in ranked] == ["github.com/b/b", "github.com/b/b", "github.com/a/a"]
