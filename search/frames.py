@@ -7,9 +7,12 @@ group, so that a line is read in time linear in its length; a line longer than `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
+
+from codequarry.search.features import last_name
+from codequarry.types import Candidate
 
 LONGEST = 400
 """Characters of a line that are looked at: frames are shorter, minified code and data are longer."""
@@ -66,6 +69,10 @@ _FORMS: tuple[re.Pattern[str], ...] = tuple(
     )
 )
 _HINT = re.compile(r":\d|line \d|\.(?:java|kt|php|py)\b|\(\d")
+# Go and Rust write the function on the line above: `main.(*Policy).Wait(0x1)`, `  12: acme::retry::wait`.
+_FUNCTION_ABOVE = (".go", ".rs")
+_CALLED = re.compile(r"\s*(?:created by |\d{1,4}: +)?([\w./:<>*()$-]*\w)(?:\([^()]*\)| in goroutine \d+)?\s*$")
+_LAST_NAME = re.compile(r"\w+(?=\W*$)")
 _JVM_FILE = re.compile(r"\.(?:java|kt|kts|scala|groovy|clj)$")
 
 
@@ -75,9 +82,13 @@ def frames(text: str) -> Iterator[Frame]:
     >>> list(frames('  File "app/retry.py", line 7, in wait'))
     [Frame(path='app/retry.py', line=7, function='wait')]
     """
+    before = ""
     for line in text.split("\n"):
         if (frame := frame_of(line)) is not None:
+            if not frame.function and frame.path.endswith(_FUNCTION_ABOVE) and (called := _CALLED.match(before)):
+                frame = frame._replace(function=called[1])
             yield frame
+        before = line[:LONGEST]
 
 
 @lru_cache(maxsize=4_096)
@@ -101,3 +112,28 @@ def _with_package(file: str, function: str) -> str:
     """A JVM frame names its file without folders: they are the package, the segments before the class."""
     package = [segment for segment in function.split(".")[:-1] if segment and segment[0].islower()]
     return "/".join([*package, file])
+
+
+class Stack:
+    """The places of a call stack, by the name of the file."""
+
+    def __init__(self, found: Iterable[Frame]) -> None:
+        self._named: dict[str, list[Frame]] = {}
+        for frame in found:
+            self._named.setdefault(frame.path.rsplit("/", 1)[-1], []).append(frame)
+
+    def passes(self, candidate: Candidate) -> float:
+        """Whether a frame is in a chunk: 1 where the chunk defines its function, half where only the line lies in it, else 0.
+
+        Lines move from version to version, names rarely do.
+        """
+        best = 0.0
+        for frame in self._named.get(candidate.path.rsplit("/", 1)[-1], ()):
+            if frame.path.split("/")[-2:] != candidate.path.split("/")[-2:] and "/" in frame.path.lstrip("./"):
+                continue
+            function = _LAST_NAME.search(frame.function)
+            if function and any(last_name(symbol.name) == function[0] for symbol in candidate.symbols):
+                return 1.0
+            if candidate.start_line <= frame.line <= candidate.end_line:
+                best = 0.5
+        return best

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from codequarry.search import mentions
-from codequarry.search.frames import LONGEST, Frame, frame_of
+from codequarry.search.frames import LONGEST, Frame, frame_of, frames
 from codequarry.search.mentions import Link
 
 T = TypeVar("T")
@@ -64,16 +64,16 @@ def read(text: str) -> Issue:
     written, code, logs = ("\n".join(parts[kind]).strip("\n") for kind in (PROSE, CODE, LOG))
     prose = mentions.LINK.sub(" ", written)
     told = f"{title}\n{prose}"
-    frames = [frame for kind in (PROSE, LOG, CODE) for line in parts[kind] if (frame := frame_of(line)) is not None]
+    found = [frame for kind in (PROSE, LOG, CODE) for frame in frames("\n".join(parts[kind]))]
     return Issue(
         title=title,
         prose=prose,
         code=code,
         logs=logs,
         links=_each(mentions.links(f"{title}\n{written}\n{logs}")),
-        frames=_each(frames),
+        frames=_each(found),
         paths=_each([*mentions.paths(told), *mentions.paths(logs), *mentions.paths(code)]),
-        names=_each(_names(title, prose, code, frames)),
+        names=_each(_names(title, prose, code, found)),
         dotted=_each([*mentions.dotted(told), *mentions.dotted(code)]),
         errors=_each(mentions.errors(f"{told}\n{logs}")),
     )
@@ -83,7 +83,7 @@ def _each(found: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _names(title: str, prose: str, code: str, frames: list[Frame]) -> Iterator[Name]:
+def _names(title: str, prose: str, code: str, stack: list[Frame]) -> Iterator[Name]:
     for name in mentions.identifiers(title):
         yield Name(name, TITLE)
     for span in (*mentions.quoted(title), *mentions.quoted(prose)):
@@ -92,7 +92,7 @@ def _names(title: str, prose: str, code: str, frames: list[Frame]) -> Iterator[N
                 yield Name(word, QUOTED)
     for name in mentions.identifiers(prose):
         yield Name(name, PROSE)
-    for frame in frames:
+    for frame in stack:
         for word in re.findall(r"[A-Za-z_]\w{2,80}", frame.function):
             yield Name(word, LOG)
     for word in re.findall(r"[A-Za-z_]\w{2,80}", code):

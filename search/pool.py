@@ -8,6 +8,8 @@ from operator import attrgetter
 
 from codequarry.search import features
 from codequarry.search.features import Question
+from codequarry.search.frames import Stack
+from codequarry.search.issue import read
 from codequarry.types import Candidate
 
 MEANING = 0.2
@@ -55,9 +57,10 @@ def collapsed(question: Question, candidates: Sequence[Candidate], weights: Sequ
     `weights` are those of the fields in the words leg.
     """
     files: dict[tuple[str, str, str], Ranked] = {}
+    stack = Stack(read(question.text).frames if question.is_long else ())
     for found in normalised(candidates, weights):
         candidate = found.candidate
-        found.score = _fitness(question, found)
+        found.score = _fitness(question, found) + stack.passes(candidate)
         files.setdefault((candidate.repo, candidate.path, candidate.blob), Ranked([])).chunks.append(found)
     for file in files.values():
         if len(file.chunks) > 1:

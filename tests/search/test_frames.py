@@ -60,3 +60,21 @@ def test_other_lines_are_no_frames(line):
 def test_the_frames_of_a_text_come_in_its_order():
     text = 'Traceback:\n  File "a.py", line 1, in outer\n    inner()\n  File "b.py", line 2, in inner\nValueError: no'
     assert [frame.path for frame in frames(text)] == ["a.py", "b.py"]
+
+
+@pytest.mark.parametrize(
+    ("above", "line", "function"),
+    [
+        ("acme.org/api/retry.(*Policy).Wait(0xc0001b2000, 0x3)", "\t/go/src/acme.org/api/retry.go:12 +0x1d", "Wait"),
+        ("created by acme.org/api/retry.Run in goroutine 1", "\t/go/src/acme.org/api/retry.go:12 +0x1d", "Run"),
+        ("   7: acme::retry::wait", "             at ./src/retry.rs:3:5", "wait"),
+    ],
+)
+def test_go_and_rust_write_the_function_above_its_place(above, line, function):
+    (frame,) = frames(f"{above}\n{line}")
+    assert frame.function.endswith(function)
+
+
+def test_a_sentence_above_a_place_is_no_function():
+    (frame,) = frames("It happens here, I think:\n --> src/retry.rs:3:5")
+    assert frame.function == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codequarry.search import features, features_long, rank
+from codequarry.search.frames import Frame, Stack
 from codequarry.search.query import parse
 from codequarry.search.retrieve import LONG_WORDS, WORDS, ask
 from codequarry.search.scope import resolve, visible
@@ -129,6 +130,27 @@ def test_what_is_no_source_code_comes_last_for_a_long_text_whatever_words_it_has
     text = "Retry fails\n\nsee tests, examples, docs and the generated file"
     aside = candidate(path, "retry", content=50.0, kind=kind, marks=marks)
     assert order(text, aside, candidate("lib/other.py", content=1.0)) == ["lib/other.py", path]
+
+
+def test_of_a_file_in_a_trace_the_chunk_with_the_function_stands_first_then_the_one_with_the_line():
+    trace = 'It fails\n\n  File "/x/lib/retry.py", line 25, in wait\n'
+    other = candidate("lib/retry.py", start=1, content=9.0)
+    by_line = candidate("lib/retry.py", start=20)
+    by_name = candidate("lib/retry.py", "wait", start=40)
+
+    def first(*chunks):
+        return rank.collapsed(question_of(trace), chunks, WEIGHTS)[0].best.candidate.start_line
+
+    assert first(other, by_line, by_name) == 40
+    assert first(other, by_line) == 20
+    assert first(other) == 1
+
+
+@pytest.mark.parametrize("path", ["src/other/retry.py", "src/lib/other.py"])
+def test_a_frame_is_in_no_other_file(path):
+    frame = Frame("/x/lib/retry.py", 25, "wait")
+    assert Stack([frame]).passes(candidate("src/lib/retry.py", "wait")) == 1
+    assert Stack([frame]).passes(candidate(path, "wait")) == 0
 
 
 def test_an_issue_finds_the_file_that_it_is_about(engine):
