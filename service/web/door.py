@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PATHS = frozenset(
-    "/ /file /lines /prompt /prompt/build /repositories /repository /events /jobs/cancel /jobs/retry /jobs/want "
+    "/ /why /file /lines /prompt /prompt/build /repositories /repository /events /jobs/cancel /jobs/retry /jobs/want "
     "/sign-in /sign-out".split()
 )
 """The page's own paths, beside those of its assets."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from codequarry.errors import QuerySyntax
+from codequarry.errors import NotFound, QuerySyntax
 from codequarry.search import MAX_LIMIT
 from codequarry.service.hits import window
 from codequarry.service.problems import of_arguments
 from codequarry.service.progress import ago
 from codequarry.service.schemas import SearchRequest
-from codequarry.service.web.address import Address, file_url
+from codequarry.service.web.address import Address, file_url, with_query
 from codequarry.service.web.code import Marker, Row, rows
 from codequarry.service.web.facets import Facet, facets, offers
 from codequarry.service.web.tray import pick_of
@@ -70,7 +70,7 @@ class Card:
     is_picked: bool
     pick_url: str
     freshness: str
-    why: Why | None
+    why_url: str
     also: list[tuple[str, dict[str, Any]]]
 
 
@@ -121,13 +121,28 @@ def find(backend: Backend, caller: Caller, address: Address) -> Found:
     return found
 
 
-def _asked(address: Address, limit: int = WIDE) -> SearchRequest:
+def explain(backend: Backend, caller: Caller, address: Address, rank: int) -> tuple[Hit, Why]:
+    """The hit of that rank, from 1, and the picture of why it is there: made when somebody wants it, for it is half a page.
+
+    Raises:
+        NotFound: there is no such hit.
+        BadInput: an argument that cannot be.
+    """
+    wide = (rank - 1) // WIDE * WIDE
+    asked = _asked(replace(address, cursor=str(wide) if wide else ""), explain=True)
+    for hit in _search(backend, caller, asked).hits[rank - 1 - wide :][:1]:
+        if made := picture(hit.why):
+            return hit, made
+    raise NotFound(f"This search has no hit {rank}.", hint="Search again: what is indexed may have changed.")
+
+
+def _asked(address: Address, *, limit: int = WIDE, explain: bool = False) -> SearchRequest:
     """The request to REST that means the same.
 
     Raises:
         BadInput: an argument that cannot be; REST says the same of it.
     """
-    given = {"query": address.q, "limit": limit, "plain": address.plain, "explain": True, **address.for_rest}
+    given = {"query": address.q, "limit": limit, "plain": address.plain, "explain": explain, **address.for_rest}
     try:
         return SearchRequest.model_validate(given | ({"cursor": address.cursor} if address.cursor else {}))
     except ValidationError as error:
@@ -157,7 +172,7 @@ def _card(rank: int, hit: Hit, address: Address, marker: Marker, states: dict[tu
         pick in address.picks,
         address.toggled(pick).url(),
         ago(max(0.0, time.time() - state.indexed_at)) if state and state.indexed_at else "",
-        picture(hit.why),
+        with_query("/why", [*address.pairs(), ("rank", str(rank))]),
         [(_other(place, hit, address), place) for place in hit.also_in],
     )
 

@@ -17,7 +17,7 @@ from codequarry.service.web import files, work
 from codequarry.service.web.address import BUDGET, FORMATS, Address
 from codequarry.service.web.door import COOKIE
 from codequarry.service.web.facets import chips
-from codequarry.service.web.find import find
+from codequarry.service.web.find import explain, find
 from codequarry.service.web.render import html
 from codequarry.service.web.tray import build, tray
 
@@ -42,6 +42,10 @@ def routes(parts: Parts) -> APIRouter:
         address = Address.read(request.url.query)
         is_part = request.query_params.get("part") == "results"
         return _page(*await parts.pool.run(_search, parts, caller, address, is_part))
+
+    @router.get("/why")
+    async def page_why(request: Request, caller: Annotated[Caller, needs("search")]) -> Response:
+        return await shown(_why, caller, Address.read(request.url.query), _exact(request))
 
     @router.get("/file")
     async def page_file(request: Request, caller: Annotated[Caller, needs("read")]) -> Response:
@@ -119,6 +123,13 @@ def _search(parts: Parts, caller: Caller, address: Address, is_part: bool) -> tu
     given = {"address": address, "found": found, "tray": picked, "chips": chips(address), "states": states}
     page = html("results.html" if is_part else "search.html", caller=caller, budget=BUDGET, formats=FORMATS, **given)
     return page, 400 if found is not None and found.error else 200
+
+
+def _why(parts: Parts, caller: Caller, address: Address, asked: dict[str, str]) -> str:
+    rank = max(1, _number(asked.get("rank", ""), 1))
+    hit, why = explain(parts.backend, caller, address, rank)
+    template = "why.html" if asked.get("part") else "why_page.html"
+    return html(template, caller=caller, address=address, hit=hit, rank=rank, why=why)
 
 
 def _file(parts: Parts, caller: Caller, address: Address, asked: dict[str, str]) -> str:

@@ -24,6 +24,8 @@ VIEWS = [
     "/?q=%22open",
     "/file?repo=example.org/acme/shop&path=src/client.py&q=retry#L4-L6",
     "/file?repo=example.org/acme/shop&path=none",
+    "/why?q=retry+a+payment&rank=1",
+    "/why?q=retry+a+payment&rank=99",
     "/prompt",
     "/prompt/build?q=how+is+a+payment+retried",
     "/repositories",
@@ -71,6 +73,7 @@ def test_nor_does_a_search_with_everything_open(site, visit, axe, width):
     page.locator(".card a.pick").first.click()
     expect(page.locator(".picks li")).to_have_count(1)
     page.get_by_text("why", exact=True).first.click()
+    expect(page.locator(".sum")).to_be_visible()
     page.locator(".also summary").first.click()
     assert violations(page, axe) == []
     page.keyboard.press("?")

@@ -86,6 +86,7 @@ def test_focus_stays_where_it_was_when_something_is_picked(site, visit):
         "/?q=%22open",
         "/file?repo=example.org/acme/shop&path=src/client.py&q=retry",
         "/prompt/build?q=how+is+a+payment+retried",
+        "/why?q=retry+a+payment&rank=1",
         "/repositories",
         "/repository?repo=example.org/acme/shop",
     ],

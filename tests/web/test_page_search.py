@@ -193,6 +193,12 @@ def test_without_scripts_everything_of_a_search_can_be_done(site, visit):
     expect(page.locator("mark").first).to_be_visible()
     page.locator(".card a.pick").first.click()
     expect(page.locator(".tray li")).to_have_count(1)
+    page.get_by_text("why", exact=True).nth(1).click()
+    path = page.locator(".card .path").nth(1).inner_text()
+    page.get_by_role("link", name="Explain its place").click()
+    expect(page.get_by_role("heading", name=f"Why {path} is hit 2")).to_be_visible()
+    expect(page.locator(".share").first).to_be_visible()
+    page.get_by_role("link", name="← results").click()
     page.locator(".card a.open").first.click()
     expect(page.locator(".row.hit").first).to_be_visible()
 
@@ -201,6 +207,7 @@ def test_why_is_a_bar_for_each_share_of_the_score(any_site, visit):
     page = visit(any_site, "/?q=where+are+payments+retried")
     card = page.locator(".card").first
     card.get_by_text("why", exact=True).click()
+    expect(card.locator(".sum")).to_be_visible()
     shares = [float(text) for text in card.locator(".share:not(.sum) .value").all_inner_texts()]
     score = float(card.locator(".sum .value").inner_text())
     assert len(shares) > 1

@@ -173,7 +173,19 @@ document.addEventListener("click", (event) => { // a line's number leads to the 
   if (number) location.href = number.closest(".card").querySelector("a.open").href.replace(/#.*$/, `#L${number.textContent}`);
 });
 
-// --------------------------------------------------------------------------------------------------- more of the code
+// --------------------------------------------------------------------------------------------------- more of the code, and why it is here
+
+const explain = async (details) => {
+  if (!details.open || !details.dataset.why) return;
+  const url = `${details.dataset.why}&part=why`;
+  delete details.dataset.why;
+  const answer = await fetch(url, { credentials: "same-origin" });
+  const holder = document.createElement("div");
+  holder.innerHTML = await answer.text();
+  details.querySelector("summary").nextElementSibling.replaceWith(holder);
+};
+
+document.addEventListener("toggle", (event) => { if (event.target.matches?.("details.why")) explain(event.target); }, true);
 
 const STEP = 20;
 
