@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from codequarry.search import features
 from codequarry.search.features import Question
-from codequarry.search.frames import Stack
-from codequarry.search.issue import read
 from codequarry.types import Candidate
+
+if TYPE_CHECKING:
+    from codequarry.search.frames import Stack
 
 MEANING = 0.2
 """The share of the vectors in a chunk's fitness, which chooses the chunk that stands for its file."""
@@ -57,10 +59,10 @@ def collapsed(question: Question, candidates: Sequence[Candidate], weights: Sequ
     `weights` are those of the fields in the words leg.
     """
     files: dict[tuple[str, str, str], Ranked] = {}
-    stack = Stack(read(question.text).frames if question.is_long else ())
+    passes = _stack_of(question.text).passes if question.is_long else None
     for found in normalised(candidates, weights):
         candidate = found.candidate
-        found.score = _fitness(question, found) + stack.passes(candidate)
+        found.score = _fitness(question, found) + (passes(candidate) if passes else 0.0)
         files.setdefault((candidate.repo, candidate.path, candidate.blob), Ranked([])).chunks.append(found)
     for file in files.values():
         if len(file.chunks) > 1:
@@ -68,6 +70,13 @@ def collapsed(question: Question, candidates: Sequence[Candidate], weights: Sequ
         one = file.best.candidate
         file.roles = features.roles(one.path, one.language, one.kind, one.marks)
     return list(files.values())
+
+
+def _stack_of(text: str) -> Stack:
+    from codequarry.search.frames import Stack  # which a short question need not wait for
+    from codequarry.search.issue import read
+
+    return Stack(read(text).frames)
 
 
 def _fitness(question: Question, found: Found) -> float:

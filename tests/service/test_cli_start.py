@@ -6,7 +6,7 @@ import sys
 
 HEAVY = """numpy pydantic rich typer click elasticsearch elastic_transport torch asyncio importlib.metadata logging tree_sitter
     multiprocessing concurrent.futures pygments orjson yaml requests urllib.request http.client ssl email.parser tomllib
-    difflib unittest""".split()
+    difflib unittest codequarry.search.issue codequarry.search.frames""".split()
 
 
 def imported_by(indexed, *words):
