@@ -109,12 +109,13 @@ class Pool:
 class Facts:
     """A file with what several features need."""
 
-    __slots__ = ("cosines", "defined", "file", "named", "path", "pool", "sums")
+    __slots__ = ("cosines", "defined", "file", "named", "path", "pool", "sums", "unwanted")
 
     def __init__(self, pool: Pool, file: Ranked) -> None:
         places = pool.asked.places
         self.pool = pool
         self.file = file
+        self.unwanted = file.roles and file.roles - pool.asked.question.wanted
         self.path = path_of(file.best.candidate.path)
         self.named = [stem for stem in self.path.stems if stem in places]  # words of its name that the question has
         self.sums = sorted([found.bm25 for found in file.chunks], reverse=True)
@@ -218,13 +219,16 @@ def _name_shared(facts: Facts) -> float:
 
 def _name_defined(facts: Facts) -> float:
     whole = facts.path.whole
-    return float(
-        any(
-            features.last_name(symbol.name).lower().replace("_", "") == whole
-            for found in facts.file.chunks
-            for symbol in found.candidate.symbols
-        )
-    )
+    for found in facts.file.chunks:
+        for symbol in found.candidate.symbols:
+            if _folded(symbol.name) == whole:
+                return 1.0
+    return 0.0
+
+
+@lru_cache(maxsize=20_000)
+def _folded(name: str) -> str:
+    return features.last_name(name).lower().replace("_", "")
 
 
 # ---------------------------------------------------------------------------------------------------------------- folder
@@ -283,16 +287,12 @@ def _language(facts: Facts) -> float:
 
 
 def _role(*roles: str) -> Callable[[Facts], float]:
-    def value(facts: Facts) -> float:
-        wanted = facts.pool.asked.question.wanted
-        return float(any(role in facts.file.roles and role not in wanted for role in roles))
-
-    return value
+    several = frozenset(roles)
+    return lambda facts: 0.0 if several.isdisjoint(facts.unwanted) else 1.0
 
 
 def _history(facts: Facts) -> float:
-    wanted = facts.pool.asked.question.wanted
-    return float(features.DOCS not in wanted and features.is_history(facts.file.best.candidate))
+    return float(features.DOCS in facts.unwanted and features.is_history(facts.file.best.candidate))
 
 
 FEATURES: tuple[Feature[Facts], ...] = (
