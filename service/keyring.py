@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOK_S = 1.0
 """How often the file is looked at."""
 
-KEEP_S = 60.0
+KEEP_S = 10.0
 """How often it is written down when keys were used."""
 
 _USED = "keys-used.json"

@@ -36,7 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="answer in so many processes (1): as many as processors, for many searches at once",
+        help="answer in so many processes (1): one a processor for many searches at once; each counts rate_limit by itself",
     )
     parser.add_argument("--no-work", action="store_true", help="only answer: poll no forges, index nothing here")
     parser.add_argument("--quiet", action="store_true", help="no line for each request")
