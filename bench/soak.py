@@ -33,15 +33,14 @@ from typing import Any
 from load import commit, environment, git
 from measure import memory_mb, p50, processor_s, tree
 
-TESTS = Path(__file__).parent.parent / "tests"
-sys.path[:0] = [str(TESTS / "service"), str(TESTS / "ingest"), str(TESTS)]
+sys.path.extend(str(Path(__file__).parent.parent / "tests" / folder) for folder in ("service", "ingest", ""))
 
-import forge  # noqa: E402  deliveries as each forge signs them, and what can be wrong with one
+import forge  # deliveries as each forge signs them, and what can be wrong with one
 
-from codequarry.ingest.jobs import describe  # noqa: E402
-from codequarry.settings import Settings, load  # noqa: E402
-from codequarry.store import open_ledger  # noqa: E402
-from codequarry.types import Hook  # noqa: E402
+from codequarry.ingest.jobs import describe
+from codequarry.settings import Settings, load
+from codequarry.store import open_ledger
+from codequarry.types import Hook
 
 _CONNECTIONS = 8
 _LIMIT_S = 600.0

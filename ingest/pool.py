@@ -267,7 +267,7 @@ def main(handle: int) -> None:
     local = _Local(pickle.load(jobs), mark=mark)  # noqa: S301 - our own process wrote it
     while True:
         try:
-            reader, batch = pickle.load(jobs)  # noqa: S301
+            reader, batch = pickle.load(jobs)  # noqa: S301 - the same
         except EOFError:
             return
         limit_time(batch)

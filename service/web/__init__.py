@@ -24,4 +24,4 @@ def add_page(app: FastAPI, parts: Parts) -> None:
     """Adds the page to the application. The door stands outside of whatever has been put around it before, the gate included."""
     app.include_router(routes(parts))
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Door(build())  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: Door(build())  # type: ignore[method-assign]  # no other layer is outermost
