@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import pytest
 
 from codequarry.compose import servers
 from codequarry.hints import queue_of
-from codequarry.ingest.jobs import describe
+from codequarry.ingest.jobs import LocalQueue, Runner, describe
 from codequarry.settings import load
-from codequarry.store import open_ledger
+from codequarry.store import open_ledger, open_store
 from codequarry.types import Source
 
 LIMIT_S = 90.0
@@ -146,6 +147,64 @@ def children(pid):
         below += mine
         queue += mine
     return below
+
+
+def pushes_and_kills(team, folder, redis, *, seed, kills):
+    """Pushes to two repositories, after each a `kill -9` of a process of the workers, and Redis killed twice, once with its data.
+
+    Returns when all is indexed; the commits that were said to be indexed before there was such a commit.
+    """
+    chance = random.Random(seed)
+    forges = [Forge(folder / f"forge{number}") for number in range(2)]
+    for number, forge in enumerate(forges):
+        forge.push({f"d{file % 9}/f{file}.py": f"def f{number}_{file}(): return {file}\n" for file in range(400)})
+    repos = [team.register(forge) for forge in forges]
+    ahead, supervisor = [], team.start()
+    for step in range(kills):
+        for forge in forges:
+            names = [f"d{chance.randrange(9)}/f{chance.randrange(400)}.py" for _ in range(40)]
+            forge.push(dict.fromkeys(names, f"def new_{step}(): pass\n"))
+        for repo in repos:
+            team.push(repo, hint=chance.random() < 0.8)
+        threading.Event().wait(chance.uniform(0.2, 2.5))  # a random moment of the work
+        for forge, repo in zip(forges, repos, strict=True):
+            state = team.indexed(repo)
+            ahead += [state] if state and forge.git("cat-file", "-t", state) != "commit" else []
+        if step in (kills // 4, kills * 2 // 3):
+            redis.kill(wipe=step == kills * 2 // 3)
+        victim = chance.choice([supervisor.pid, *children(supervisor.pid)])
+        os.kill(victim, signal.SIGKILL)
+        if victim == supervisor.pid:
+            supervisor.wait()
+            supervisor = team.start()
+    heads = {repo: forge.git("rev-parse", "HEAD") for repo, forge in zip(repos, forges, strict=True)}
+    team.until(lambda: all(team.indexed(repo) == heads[repo] for repo in repos) and team.quiet())
+    return ahead
+
+
+def dump(team):
+    """What the team's index shows."""
+    store = open_store(team.settings.store, settings=team.settings)
+    try:
+        return list(store.dump())
+    finally:
+        store.close()
+
+
+def clean_dump(team, folder):
+    """What an index shows that is made at once, of everything that is registered."""
+    clean = str(folder / "clean")
+    settings = load(folder, {**team.env, "CODEQUARRY_ELASTICSEARCH_URL": "", "CODEQUARRY_STORE": clean})
+    ledger, store = open_ledger(clean), open_store(clean, create=True)
+    for repository in team.ledger.repositories():
+        ledger.want(Source(ledger.register(describe(repository.url, settings)).repo, ""))
+    runner = Runner(store, ledger, LocalQueue(), settings)
+    while due := ledger.due():
+        runner.run_one(due[0].source)
+    rows = list(store.dump())
+    store.close()
+    ledger.close()
+    return rows
 
 
 @pytest.fixture(scope="module")

