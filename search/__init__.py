@@ -78,8 +78,9 @@ class Engine:
         retrieved, groups = self._groups(sent, start + limit, off, clock)
         page = groups[start : start + limit]
         exact = bool(sent.request.scope.patterns)  # all chunks that match are asked for, not the best by words
+        whole = True
         if exact and page and len(retrieved.candidates) >= retrieve.MATCHES:
-            snippets.complete(page, sent.request, self.store)
+            whole = snippets.complete(page, sent.request, self.store)
         patterns, every = resolved.scope.patterns, all_matches and exact
         hits = snippets.hits(page, sent.question, patterns, self.store, explain=explain, counted=exact, every=every)
         clock.lap("snippets")
@@ -89,6 +90,8 @@ class Engine:
             notes.append(
                 "Only phrases and regular expressions have a complete set of matches: these are the best chunks."
             )
+        if not whole:
+            notes.append(f"These files have more than {retrieve.MORE_MATCHES:,} matching chunks; not all are counted.")
         if len(retrieved.candidates) >= retrieve.MORE_MATCHES:
             notes.append(
                 f"Only the first {retrieve.MORE_MATCHES:,} matching chunks are ranked; narrow the query for others."

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MORE_SNIPPETS = 2
 """How many chunks of a file are shown beside the best."""
 
+LONG_MARKS = 12
+"""How many terms of a long text mark lines, those that weigh most: one of all its terms stands in every other line."""
+
 _WORTH = 0.4  # of the best chunk's score: a chunk below it is not shown
 
 
@@ -50,16 +53,21 @@ def grouped(files: Iterable[Ranked]) -> list[Group]:
     return list(groups.values())
 
 
-def complete(groups: Iterable[Group], request: Request, store: Store) -> None:
-    """Adds to each group what else of its file matches the request's patterns, where not all matches were ranked."""
+def complete(groups: Iterable[Group], request: Request, store: Store) -> bool:
+    """Adds to each group what else of its file matches the request's patterns, where not all matches were ranked.
+
+    Whether that is all: more than `MORE_MATCHES` chunks are not asked for.
+    """
     files = {_file(group.ranked.best.candidate): group for group in groups}
     known = {found.candidate.chunk_id for group in files.values() for found in group.ranked.chunks}
     sources = {place.source for group in files.values() for place in group.ranked.best.candidate.places}
     paths = dict.fromkeys(text.glob_of(path) for _, path, _ in files)
     scope = replace(request.scope, sources=tuple(sorted(sources)), paths=tuple(paths))
-    for candidate in store.retrieve(Request(scope, words=0, vectors=0, matches=MORE_MATCHES)).candidates:
+    found = store.retrieve(Request(scope, words=0, vectors=0, matches=MORE_MATCHES)).candidates
+    for candidate in found:
         if candidate.chunk_id not in known and (group := files.get(_file(candidate))):
             group.unranked.append(candidate)
+    return len(found) < MORE_MATCHES
 
 
 def _file(candidate: Candidate) -> tuple[str, str, str]:
@@ -188,7 +196,8 @@ class Matcher:
     def __init__(self, question: Question, patterns: Sequence[Pattern]) -> None:
         self._patterns = _line_patterns(patterns)
         self._text = question.symbol or question.text.strip()
-        self._terms = frozenset(() if patterns else question.terms)
+        terms = question.terms[:LONG_MARKS] if question.is_long else question.terms
+        self._terms = frozenset(() if patterns else terms)
         self._words = [_Words(self._terms)]
         if question.symbol and not patterns and (whole := text.terms(question.symbol).split()[:1]):
             self._words.insert(

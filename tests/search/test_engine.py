@@ -248,6 +248,17 @@ def test_an_exact_hit_says_how_many_more_places_match_and_shows_them_all_when_as
     store.close()
 
 
+def test_a_file_of_very_many_matches_says_that_not_all_are_counted(tmp_path):
+    store = EmbeddedStore(tmp_path / "index", create=True)
+    store.prepare(EMBEDDER, RECIPE)
+    publish(store, API, {"many.py": "needle\n" * (4 * 2005), "few.py": "needle\n" * (4 * 300)})
+    answer = Engine(store).search('"needle"', path="many.py")
+    assert "These files have more than 2,000 matching chunks; not all are counted." in answer.notes
+    assert Engine(store).search('"needle"', path="few.py").notes == []
+    assert Engine(store).search('"needle"', path="few.py").hits[0].more_matches == 297
+    store.close()
+
+
 # ------------------------------------------------------------------------------------------------------------------ reading
 
 
