@@ -182,3 +182,12 @@ def test_a_trace_finds_the_file_in_which_the_program_was(engine):
 def test_the_shares_of_a_long_text_add_up_to_the_score(engine):
     for hit in engine.search("Retries\n\nRetryPolicy waits, see src/retry.py", repo="acme/api", explain=True).hits:
         assert hit.score == pytest.approx(sum(hit.why["signals"].values()))
+
+
+def test_the_lines_that_match_a_long_text_are_those_with_its_heaviest_terms(engine):
+    filler = " ".join(f"filler{chr(97 + n)}" for n in range(20))
+    issue = f"Backoff doubles\n\n{filler} {filler} attempt"
+    hit = next(hit for hit in engine.search(issue, repo="acme/api").hits if hit.path == "src/retry.py")
+    lines = dict(enumerate(hit.text.split("\n"), hit.start_line))
+    assert hit.matched_lines
+    assert all("backoff" in lines[number].lower() for number in hit.matched_lines)
