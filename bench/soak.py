@@ -7,6 +7,8 @@
         pushes that come faster than runs: one run of a repository at a time, the last commit of each indexed
     bench/soak.py histories [--histories 3] [--pushes 20] [--elasticsearch URL]
         random commits: after each the index equals a clean one
+    bench/soak.py kills [--kills 5] [--seed 1]
+        workers and Redis are killed while pushes come: the index in Elasticsearch equals a clean one
 
 Each row prints what it saw as JSON, and ends with status 1 where a promise was broken. The defaults take a minute or two.
 """
@@ -31,12 +33,13 @@ from pathlib import Path
 from typing import Any
 
 from load import commit, environment, git
-from measure import memory_mb, p50, processor_s, tree
+from measure import elasticsearch_server, memory_mb, p50, processor_s, tree
 
 sys.path.extend(str(Path(__file__).parent.parent / "tests" / folder) for folder in ("service", "ingest", ""))
 
 import forge  # deliveries as each forge signs them, and what can be wrong with one
 
+from codequarry.compose import servers
 from codequarry.ingest.jobs import describe
 from codequarry.settings import Settings, load
 from codequarry.store import open_ledger
@@ -60,11 +63,13 @@ def main() -> None:
     one.add_argument("--histories", type=int, default=3)
     one.add_argument("--pushes", type=int, default=20)
     one.add_argument("--elasticsearch", default="")
+    one = rows.add_parser("kills")
+    one.add_argument("--kills", type=int, default=5)
+    one.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="codequarry-soak-") as folder:
-        seen, promises = {"forged": forged, "bursts": bursts, "histories": histories}[options.row](
-            Path(folder), options
-        )
+        row = {"forged": forged, "bursts": bursts, "histories": histories, "kills": kills}[options.row]
+        seen, promises = row(Path(folder), options)
     broken = [name for name, holds in promises.items() if not holds]
     print(json.dumps({"row": options.row, **seen, "broken": broken}))
     sys.exit(bool(broken))
@@ -232,6 +237,29 @@ def histories(folder: Path, options: argparse.Namespace) -> Seen:
         machine = type("There", (History,), {"location": f"{options.elasticsearch}?prefix=soak-{time.time_ns():x}"})
     run(machine, options.histories, options.pushes)  # raises with the steps that lead to a difference
     return {"histories": options.histories, "pushes": options.pushes}, {}
+
+
+# ------------------------------------------------------------------------------------------------------------------- kills
+
+
+def kills(folder: Path, options: argparse.Namespace) -> Seen:
+    """Real workers over a real Elasticsearch and a Redis that is killed twice, once with its data."""
+    import team
+
+    team.LIMIT_S = _LIMIT_S
+    with elasticsearch_server() as url:
+        redis = team.Redis(folder / "redis")
+        (folder / "team").mkdir()
+        members = team.Team(folder / "team", url, "soak", redis)
+        try:
+            ahead = team.pushes_and_kills(members, folder, redis, seed=options.seed, kills=options.kills)
+            runs = sum(job.epoch for job in members.ledger.jobs() if job.source.branch)
+            shown, clean = team.dump(members), team.clean_dump(members, folder)
+        finally:
+            members.close()
+            servers.down(data_dir=redis.folder)
+    seen = {"kills": options.kills, "seed": options.seed, "runs": runs, "chunks": len(shown)}
+    return seen, {"the index equals a clean one": shown == clean, "no commit was shown before it was there": not ahead}
 
 
 # ------------------------------------------------------------------------------------------------------------------- parts
