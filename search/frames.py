@@ -91,10 +91,13 @@ def frames(text: str) -> Iterator[Frame]:
         before = line[:LONGEST]
 
 
-@lru_cache(maxsize=4_096)
 def frame_of(line: str) -> Frame | None:
     """The frame that a line is, None for any other line."""
-    line = line[:LONGEST]
+    return _frame_of(line[:LONGEST])
+
+
+@lru_cache(maxsize=4_096)  # a line is asked for when it is sorted and when frames are listed
+def _frame_of(line: str) -> Frame | None:
     if not _HINT.search(line):  # nearly every line of prose and code ends here
         return None
     for form in _FORMS:
