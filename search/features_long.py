@@ -52,12 +52,14 @@ class Facts:
         self.path = file.best.candidate.path
         self.stem = features.stem_of(self.path)
         self.sums = sorted([found.bm25 for found in file.chunks], reverse=True)
-        self.defined: dict[str, list[str]] = {}  # each name it defines, with where it stands
+        self.defined: dict[
+            str, list[tuple[str, str]]
+        ] = {}  # each name it defines: as it is written, and its breadcrumb
         for found in file.chunks:
+            breadcrumb = found.candidate.breadcrumb
             for symbol in found.candidate.symbols:
-                where = f"{symbol.name} {found.candidate.breadcrumb}"
-                self.defined.setdefault(features.last_name(symbol.name), []).append(where)
-        self.name_terms = frozenset(term for name in self.defined for term in features.name_terms(name))
+                self.defined.setdefault(features.last_name(symbol.name), []).append((symbol.name, breadcrumb))
+        self.name_terms = frozenset().union(*map(features.name_terms, self.defined))
 
 
 class Pool:
@@ -206,7 +208,7 @@ def _member(facts: Facts) -> float:
     for names in pool.issue.dotted:
         for container, name in pairwise(names):
             around = facts.defined.get(name)
-            if around and (container.lower() == own or any(container in where for where in around)):
+            if around and (container.lower() == own or any(container in where for both in around for where in both)):
                 total += 1 / max(1, pool.definers[name])
     return log1p(total)
 
