@@ -262,13 +262,23 @@ def _words_near(store: Store, word: str, scope: Scope, candidates: Sequence[Cand
 def names_near(name: str, known: Iterable[str]) -> list[str]:
     """Up to three names that differ from one in capitals and underscores alone, else those that are written nearly so."""
     by_letters: dict[str, str] = {}
-    for other in sorted(known):
-        if other != name:
-            by_letters.setdefault(_letters(other), other)
+    private, snake = _manner(name)
+
+    def unlike(other: str) -> tuple[bool, bool, int, str]:
+        its = _manner(other)
+        return its[0] != private, its[1] != snake, len(other), other
+
+    for other in sorted(set(known) - {name}, key=unlike):
+        by_letters.setdefault(_letters(other), other)
     letters = _letters(name)
     return (
         [by_letters[letters]] if letters in by_letters else [by_letters[one] for one in near(letters, by_letters, 0.8)]
     )
+
+
+def _manner(name: str) -> tuple[bool, bool]:
+    """How a name is written: with an underscore at its beginning, and within."""
+    return name.startswith("_"), "_" in name.strip("_")
 
 
 def _letters(name: str) -> str:

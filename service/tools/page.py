@@ -111,8 +111,9 @@ def numbered(lines: Sequence[str], first: int) -> list[str]:
 
 
 def version(branch: str, commit: str, modified: bool) -> str:
-    """Which version of a file: `main@1a2b3c4d, modified`."""
-    return f"{clean(branch)}{f'@{commit[:8]}' if commit else ''}{', modified' if modified else ''}"
+    """Which version of a file: `main@1a2b3c4d, modified`; that of a folder without git: as it is on the disk."""
+    named = f"{clean(branch)}{f'@{commit[:8]}' if commit else ''}" or "as on disk"
+    return f"{named}{', modified' if modified else ''}"
 
 
 def place(one: Any) -> dict[str, Any]:

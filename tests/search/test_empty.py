@@ -6,7 +6,7 @@ import pytest
 from builders import EMBEDDER, RECIPE, publish
 from conftest import API
 
-from codequarry.search import Engine
+from codequarry.search import Engine, empty
 from codequarry.store.embedded import EmbeddedStore
 
 
@@ -139,6 +139,14 @@ def test_a_name_that_some_code_has_is_not_remarked_on(engine, query):
 def test_the_query_that_is_offered_for_other_capitals_finds_them(engine):
     (offered,) = [note for note in engine.search('"EXPONENTIAL backoff, COPIED"').notes if "capitals" in note]
     assert [hit.path for hit in engine.search(offered.partition("hits: ")[2]).hits] == ["vendor/retry/retry.py"]
+
+
+def test_of_names_with_the_same_letters_the_one_that_is_written_most_alike_is_offered():
+    known = ["_get_argument", "get_argument", "getArgument", "get_arguments", "set_cookie"]
+    assert empty.names_near("get_argumnt", known) == ["get_argument", "get_arguments"]
+    assert empty.names_near("_getargument", known) == ["_get_argument"]
+    assert empty.names_near("GetArgument", known) == ["getArgument"]
+    assert empty.names_near("get_argument", ["get_argument"]) == []
 
 
 def test_a_caller_who_sees_nothing_is_told_nothing_else(engine):

@@ -21,6 +21,7 @@ from running import SHOP, VAULT
 
 from codequarry.service.mcp import PATH
 from codequarry.service.tools import MOST_TOKENS, TOOLS
+from codequarry.service.tools.page import version as version_of
 from codequarry.store.embedded import EmbeddedStore
 from codequarry.text import count_tokens
 
@@ -255,6 +256,11 @@ def test_an_error_says_what_is_wrong(client, name, arguments, says):
     result = client.call(name, **arguments)
     assert result["isError"]
     assert says in result["content"][0]["text"]
+
+
+def test_code_of_a_folder_without_git_is_cited_as_it_is_on_disk():
+    assert version_of("main", "1a2b3c4d" * 5, modified=True) == "main@1a2b3c4d, modified"
+    assert version_of("", "", modified=False) == "as on disk"
 
 
 def test_a_tool_that_does_not_exist_is_an_error_of_the_protocol(client):
