@@ -8,6 +8,7 @@ that all of them write to (`Metrics.share`). The first one does the work that is
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -27,10 +28,10 @@ def run(count: int, serve: Callable[[int], None]) -> None:
     ending = threading.Event()
     for signalled in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signalled, lambda *_: ending.set())
-    fork = multiprocessing.get_context("fork")
+    fork, parent = multiprocessing.get_context("fork"), os.getpid()
 
     def start(number: int) -> tuple[ForkProcess, float]:
-        process = fork.Process(target=_serve, args=(number, serve), name=f"serve-{number}")
+        process = fork.Process(target=_serve, args=(number, serve, parent), name=f"serve-{number}")
         process.start()
         return process, time.monotonic()
 
@@ -50,11 +51,13 @@ def run(count: int, serve: Callable[[int], None]) -> None:
         process.kill()
 
 
-def _serve(number: int, serve: Callable[[int], None]) -> None:
+def _serve(number: int, serve: Callable[[int], None], parent: int) -> None:
     for signalled in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signalled, signal.SIG_DFL)
     if sys.platform == "linux":  # a process whose parent was killed ends too, in good order
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it was gone before that was said
+        return
     serve(number)

@@ -55,7 +55,7 @@ class Pool:
                 return
             self.failures += 1
             log.warning("the pool of %s ended with %s and is started again", self.queue, self.process.returncode)
-        command = [sys.executable, "-m", "codequarry.workers.app", self.queue, str(self.concurrency)]
+        command = [sys.executable, "-m", "codequarry.workers.app", self.queue, str(self.concurrency), str(os.getpid())]
         self.process, self.started = subprocess.Popen(command), now
 
     def end(self) -> None:

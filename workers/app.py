@@ -1,4 +1,4 @@
-"""Celery as measured under kills: what is set here, why, and the two pools. `python -m codequarry.workers.app QUEUE N` is one.
+"""Celery as measured under kills: what is set here, why, and the two pools. `python -m codequarry.workers.app QUEUE N PARENT`.
 
     sync    git, files, chunks and all vectors of light models; prefork, so that a run can be killed at its limit
     embed   what needs a sentence-transformers model; one process, one model, no fork: torch hangs in forked children
@@ -69,16 +69,18 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def run_pool(queue: str, concurrency: int) -> None:
-    """Runs one pool in this process until it is told to end (SIGTERM: runs stop at their next step)."""
+def run_pool(queue: str, concurrency: int, supervisor: int) -> None:
+    """Runs one pool in this process until it is told to end (SIGTERM: runs stop at their next step), or its supervisor is gone."""
     from codequarry.settings import load
     from codequarry.workers import tasks
 
-    _die_with_parent()
+    die_with(supervisor)
+    pool_id = os.getpid()
     settings = load()
     app = make_app(settings)
     tasks.register(app, settings, queue, concurrency)
-    worker_process_init.connect(_die_with_parent, weak=False)
+    if queue != "embed":  # a pool that forks
+        worker_process_init.connect(lambda **_: die_with(pool_id), weak=False)
     worker_shutting_down.connect(tasks.end, weak=False)
     setup_logging.connect(_log, weak=False)
     pool = ["--pool=solo"] if queue == "embed" else ["--pool=prefork", f"--concurrency={concurrency}"]
@@ -94,14 +96,15 @@ def _log(**_: Any) -> None:
         logging.getLogger(says_little).setLevel(logging.WARNING)
 
 
-def _die_with_parent(**_: Any) -> None:
-    """Linux only: a pool whose supervisor is killed, and a child whose pool is, must not work on unseen."""
-    if sys.platform != "linux":
-        return
-    import ctypes
+def die_with(parent: int) -> None:
+    """A pool whose supervisor is killed, and a child whose pool is, must not work on unseen (Linux: whenever that happens)."""
+    if sys.platform == "linux":
+        import ctypes
 
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it was gone before that was said
+        os._exit(70)
 
 
 if __name__ == "__main__":
-    run_pool(sys.argv[1], int(sys.argv[2]))
+    run_pool(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from pathlib import Path
 
 import pytest
-from team import Forge, clean_dump, dump, pushes_and_kills
+from team import Forge, children, clean_dump, dump, pushes_and_kills
 
 from codequarry.hints import RedisQueue
 from codequarry.store import open_store
@@ -123,3 +124,14 @@ def test_a_redis_that_does_not_answer_is_asked_once_and_not_for_every_hint():
                 silent.accept()[0].close()
                 asked += 1
     assert asked <= 4, "twice for the hints, twice for the check"
+
+
+def test_no_pool_outlives_its_supervisor_however_early_that_is_killed(team):
+    started = []
+    for _ in range(3):
+        supervisor = team.start("--queue", "sync", "--queue", "embed")
+        team.until(lambda supervisor=supervisor: children(supervisor.pid))
+        started += children(supervisor.pid)  # they have only begun to import what they need
+        supervisor.kill()
+        supervisor.wait()
+    team.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
