@@ -415,6 +415,14 @@ def test_above_the_limit_vectors_rank_only_what_the_words_found(store: EmbeddedS
     assert len(store.retrieve(request).candidates) == 4
 
 
+def test_a_folder_that_cannot_be_made_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
+        with pytest.raises(StoreError, match="no index can be made") as raised:
+            EmbeddedStore(place, create=True).prepare(EMBEDDER, RECIPE)
+        assert "--store" in raised.value.hint
+
+
 def test_searching_imports_nothing_that_is_slow_to_start(store: EmbeddedStore, folder: Path) -> None:
     publish(store, MAIN, FILES)
     said = run(

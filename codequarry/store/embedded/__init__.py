@@ -115,7 +115,13 @@ class EmbeddedStore:
 
     def _make(self, embedder: Embedder, recipe: str) -> None:
         folder = Path(self.location)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+            raise StoreError(
+                f"no index can be made at {self.location}: {error.strerror}",
+                hint="name a folder that can be made, with --store or CODEQUARRY_DATA_DIR",
+            ) from error
         lock = WriterLock(self.location, "making the index", wait_s=_PREPARE_WAIT_S)
         try:
             if self._database.exists():
