@@ -5,7 +5,8 @@
 
 The sources are released packages that `bench/intent.tsv` pins; they stay in the cache. Of each package some functions with a
 documented purpose are drawn, the same ones each time: the first sentence of the comment is the question, asked of that package
-alone, and the lines of the function are the answer. A sentence that names its function, or stands twice in a package, is left out.
+alone, and the lines of the function are the answer. A sentence that names its function, or stands twice in a package, is left
+out; so is a function whose code stands in another file too.
 
 Measured are NDCG@10 and the mean reciprocal rank of the right file, and of the right function: there a hit counts whose best chunk
 reaches into its lines. The methods are the words leg alone (BM25 as the store scores it) and the vectors leg alone, each a hit a
@@ -21,7 +22,7 @@ import argparse
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -42,6 +43,7 @@ from codequarry.types import Candidate, Request
 TABLE = Path(__file__).with_suffix(".tsv")
 PER_PACKAGE, PER_FILE = 25, 2
 LEAST_TERMS = 4
+_SHORT = 40  # characters of a body that may be the same by chance
 HYBRID = "hybrid"
 METHODS = ("words", "vectors", HYBRID, "hybrid, no vectors")
 _FUNCTIONS = frozenset(("function", "method", "constructor"))
@@ -107,12 +109,16 @@ class Hidden:
 
 def draw(row: Released, package: Package) -> Iterator[Drawn]:
     """At most `PER_PACKAGE` questions of a package, at most `PER_FILE` of a file, in the order of a digest of their text."""
-    found = [drawn for path, text in released.texts(row, package) for drawn in _functions(row, path, text)]
+    texts = dict(released.texts(row, package))
+    code = {path: sources.split(text, path)[0] for path, text in texts.items()}
+    bare = {path: _bare(lines) for path, lines in code.items()}
+    found = [drawn for path, text in texts.items() for drawn in _functions(row, path, text)]
     often = Counter(drawn.label.query for drawn in found)
     of_file: Counter[str] = Counter()
     taken = 0
     for drawn in sorted(found, key=lambda one: blake2b(f"{one.path}\0{one.label.query}".encode()).digest()):
-        if often[drawn.label.query] == 1 and of_file[drawn.path] < PER_FILE and taken < PER_PACKAGE:
+        is_open = of_file[drawn.path] < PER_FILE and taken < PER_PACKAGE
+        if is_open and often[drawn.label.query] == 1 and not _stands_elsewhere(drawn, code, bare):
             of_file[drawn.path] += 1
             taken += 1
             yield drawn
@@ -138,6 +144,18 @@ def _functions(row: Released, path: str, text: str) -> Iterator[Drawn]:
         question = re.sub(rf"^{re.escape(name)}\s+(?:is\s+)?", "", pair.sentence)
         if not re.search(rf"\b{re.escape(name)}\b", question, re.IGNORECASE) and _says_enough(question):
             yield Drawn(row, path, question, (pair.start + 1, pair.end), pair.hidden)
+
+
+def _stands_elsewhere(drawn: Drawn, code: Mapping[str, Sequence[str]], bare: Mapping[str, str]) -> bool:
+    """Whether another file has the lines of the function after its first, as bundles of all sources do."""
+    target = drawn.label.relevant[0]
+    body = _bare(code[drawn.path][target["start_line"] : target["end_line"]])
+    return len(body) > _SHORT and any(body in other for path, other in bare.items() if path != drawn.path)
+
+
+def _bare(lines: Sequence[str]) -> str:
+    """Lines of code without indentation, empty ones left out."""
+    return "\n".join(stripped for line in lines if (stripped := line.strip()))
 
 
 def _says_enough(question: str) -> bool:

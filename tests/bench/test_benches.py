@@ -59,6 +59,13 @@ def test_a_documented_function_is_drawn_with_its_lines_unless_its_name_is_said(p
     assert any("log.buffer.clear()" in line for line in lines)
 
 
+def test_a_function_whose_code_stands_in_a_second_file_is_not_drawn(package: Package) -> None:
+    with zipfile.ZipFile(package.archives[0], "a") as packed:
+        bundle = "x = 1\n" + PYTHON.replace('    """Writes the buffered records of a log to its file."""\n', "\n")
+        packed.writestr("log/bundle.py", bundle)
+    assert list(intent.draw(row(), package)) == []
+
+
 def test_what_is_asked_is_not_in_what_is_indexed_and_all_else_is(package: Package, tmp_path: Path) -> None:
     drawn = list(intent.draw(row(), package))
     released.lay_out(row(), package, tmp_path / "tree", intent.Hidden(drawn).without)
