@@ -121,7 +121,12 @@ SIGNALS: tuple[Signal, ...] = (
 
 
 def rank(
-    question: Question, candidates: Sequence[Candidate], weights: Sequence[float], *, off: Collection[str] = ()
+    question: Question,
+    candidates: Sequence[Candidate],
+    weights: Sequence[float],
+    *,
+    off: Collection[str] = (),
+    tuned: object = None,
 ) -> list[Ranked]:
     """The files of the candidates, the best first, as `codequarry.search.rank.rank` returns them."""
     signals = [signal for signal in SIGNALS if signal.name not in off]

@@ -4,10 +4,9 @@
     bench/fit.py --labels dev.json --labels hand.json --cache FOLDER --loro [--report FILE]   judge
     bench/fit.py --labels dev.json --labels hand.json --cache FOLDER --write                  fit on all, into search/weights.json
 
-Loss: for each question the cross-entropy between its targets (a primary one twice as likely as a secondary) and the soft-max of the
-scores of the files that were found, plus a ridge on the standardised weights; L-BFGS finds the minimum. Files under the rule
-"tests last" take part with the rule's share, so no weight is spent on them. `--loro` leaves out one GitHub repository over all sets
-at a time, fits on the others and scores its questions: only these figures say anything about other people's repositories.
+`codequarry.search.fitting` says how: a list-wise soft-max over the files that were found, a primary target twice as likely as a
+secondary, with a ridge on the standardised weights. `--loro` leaves out one GitHub repository over all sets at a time, fits on the
+others and scores its questions: only these figures say anything about other people's repositories.
 
 What the store finds for a question is kept in `--cache` (an index and a file of candidates for each labels file), so a changed
 feature is judged in seconds; a changed index, model or number of candidates makes it anew. A set of features is fitted to the
@@ -22,7 +21,7 @@ import json
 import pickle
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -34,16 +33,15 @@ from scoring import CUT, Label, by_repository, interval, measures, read_labels, 
 
 from codequarry import connect
 from codequarry.ingest import RECIPE
-from codequarry.search import feature_set, rank, retrieve, snippets
-from codequarry.search.feature_set import FeatureSet
-from codequarry.search.pool import Ranked, collapsed
+from codequarry.search import feature_set, fitting, rank, retrieve, snippets
+from codequarry.search.labels import PRIMARY, SECONDARY
+from codequarry.search.pool import Ranked
 from codequarry.search.query import parse
 from codequarry.search.scope import resolve, visible
 from codequarry.types import Candidate, Request
 
 Array = NDArray[np.float64]
 
-PRIMARY, SECONDARY = 2.0, 1.0
 RIDGE = {"short": 0.01, "many": 0.01, "long": 0.3}
 EVEN = {"short": 0.0, "many": 0.0, "long": 0.5}
 """How far repositories of many questions are evened out: of n questions each counts n to the power of minus this."""
@@ -55,35 +53,22 @@ _DIGITS = 5
 
 
 @dataclass
-class Example:
-    """A question with what was found for it."""
+class Example(fitting.Example):
+    """A question with its label and what was found for it."""
 
-    label: Label
-    asked: retrieve.Asked
-    candidates: list[Candidate]
-    files: list[Ranked] = field(default_factory=list)
-    rows: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    rules: Array = field(default_factory=lambda: np.zeros(0))
-    targets: Array = field(default_factory=lambda: np.zeros(0))
+    label: Label = field(kw_only=True)
 
-    def measure(self, features: FeatureSet[Any]) -> None:
-        """Fills files, rows, rules and targets."""
-        question = self.asked.question
-        self.files = collapsed(question, self.candidates, self.asked.request.weights)
-        self.rows = np.array(features.rows(question, self.files)).reshape(len(self.files), len(features.features))
-        self.rules = np.array([sum(rank.rules(question, file).values()) for file in self.files])
-        self.targets = np.zeros(len(self.files))
-        paths = [_path(file, self.label) for file in self.files]
-        for gain, targets in ((SECONDARY, self.label.secondary), (PRIMARY, self.label.relevant)):
-            for at, path in enumerate(paths):
-                if any(same_path(path, target["path"]) for target in targets):
-                    self.targets[at] = gain
+    def worth(self, candidate: Candidate) -> float:
+        """What a file counts as an answer."""
+        path = _path_in_repository(candidate, self.label)
+        for gain, targets in ((PRIMARY, self.label.relevant), (SECONDARY, self.label.secondary)):
+            if any(same_path(path, target["path"]) for target in targets):
+                return gain
+        return 0.0
 
     def hits(self, weights: Array) -> list[dict[str, Any]]:
         """What a search with these weights would show."""
-        for file, score in zip(self.files, (self.rows @ weights + self.rules).tolist(), strict=True):
-            file.shares = {"": score}
-        return hits_of(rank.in_order(self.files), self.label)
+        return hits_of(self.ranked(weights), self.label)
 
 
 def hits_of(files: Sequence[Ranked], label: Label) -> list[dict[str, Any]]:
@@ -100,8 +85,11 @@ def hits_of(files: Sequence[Ranked], label: Label) -> list[dict[str, Any]]:
 
 
 def _path(file: Ranked, label: Label) -> str:
+    return _path_in_repository(file.best.candidate, label)
+
+
+def _path_in_repository(found: Candidate, label: Label) -> str:
     """The path in the repository that the question is about; one in another repository is no target, whatever its path."""
-    found = file.best.candidate
     return found.path if found.repo == f"bench/{label.repo}" else f"{found.repo}:{found.path}"
 
 
@@ -144,7 +132,7 @@ def examples(file: Path, cache: Path, model: str | None, *, many: bool = False) 
                 for candidate in candidates:
                     candidate.handle = None
             kept[asked.request] = candidates
-            found.append(Example(label, asked, candidates))
+            found.append(Example(asked, candidates, label=label))
     with cached.open("wb") as stream:
         pickle.dump(made_by, stream)  # first, so that records of another version are never read
         pickle.dump(kept, stream)
@@ -159,63 +147,9 @@ def fit(
 ) -> Array:
     """The weights of `columns`, for raw feature values; the others are 0. `gains`: what a question of a set counts (1)."""
     learnt = [one for one in found if one.targets.any() and gains.get(one.label.set, 1.0) > 0]
-    rows = np.concatenate([one.rows for one in learnt])
-    used = [column for column in columns if rows[:, column].std() > 1e-9]
-    spread = rows[:, used].std(0)
-    values = (rows[:, used] - rows[:, used].mean(0)) / spread
-    rules = np.concatenate([one.rules for one in learnt])
-    sizes = [len(one.files) for one in learnt]
-    starts = np.cumsum([0, *sizes[:-1]])
-    of = np.repeat(np.arange(len(learnt)), sizes)
-    wanted = np.concatenate([one.targets / one.targets.sum() for one in learnt])
     questions = Counter(one.label.home for one in learnt)
-    worth = np.array([gains.get(one.label.set, 1.0) / questions[one.label.home] ** even for one in learnt])
-    worth /= worth.sum()
-
-    def loss(weights: Array) -> tuple[float, Array]:
-        scores = values @ weights + rules
-        most = np.maximum.reduceat(scores, starts)
-        powers = np.exp(scores - most[of])
-        sums = np.add.reduceat(powers, starts)
-        entropy = np.log(sums) + most - np.add.reduceat(wanted * scores, starts)
-        slope = values.T @ ((powers / sums[of] - wanted) * worth[of])
-        return float(worth @ entropy + ridge / 2 * weights @ weights), slope + ridge * weights
-
-    weights = np.zeros(rows.shape[1])
-    weights[used] = minimum(loss, np.zeros(len(used))) / spread
-    return weights
-
-
-def minimum(
-    function: Callable[[Array], tuple[float, Array]], start: Array, *, steps: int = 300, memory: int = 10
-) -> Array:
-    """Where a smooth convex function, which returns value and gradient, is least: L-BFGS (Liu and Nocedal, 1989)."""
-    at, (value, slope) = start, function(start)
-    moves: list[tuple[Array, Array]] = []
-    for _ in range(steps):
-        way, factors = slope.copy(), []
-        for move, turn in reversed(moves):
-            factors.append((move @ way) / (turn @ move))
-            way -= factors[-1] * turn
-        if moves:
-            move, turn = moves[-1]
-            way *= (move @ turn) / (turn @ turn)
-        for (move, turn), factor in zip(moves, reversed(factors), strict=True):
-            way += (factor - (turn @ way) / (turn @ move)) * move
-        length, drop = 1.0, float(slope @ way)
-        while True:
-            there = at - length * way
-            value_there, slope_there = function(there)
-            if value_there <= value - 1e-4 * length * drop or length < 1e-10:
-                break
-            length /= 2
-        if (there - at) @ (slope_there - slope) > 1e-14:
-            moves = [*moves[1 - memory :], (there - at, slope_there - slope)]
-        gained = value - value_there
-        at, value, slope = there, value_there, slope_there
-        if gained < 1e-9 * max(1.0, abs(value)):
-            break
-    return at
+    worth = [gains.get(one.label.set, 1.0) / questions[one.label.home] ** even for one in learnt]
+    return fitting.fit(learnt, ridge, columns, worth)
 
 
 def held_out(
@@ -274,7 +208,7 @@ def main() -> None:
         and len(one.label.query.split()) <= (options.most_words or MOST_WORDS[options.set])
     ]
     for one in found:
-        one.measure(features)
+        one.measure(features, one.worth)
     names = [one.name for one in features.features]
     columns = [at for at, one in enumerate(features.features) if not {one.name, one.group} & set(options.off)]
     even = EVEN[options.set]

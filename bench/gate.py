@@ -26,7 +26,7 @@ from pathlib import Path
 
 import released
 from released import NotFetchedError
-from scoring import CUT, Label, mean, measures
+from scoring import CUT, Label, as_shipped, mean, measures
 
 from codequarry import connect
 
@@ -83,7 +83,10 @@ def scores(labels: Sequence[Label], cache: Path) -> tuple[float, ...]:
         SystemExit: an archive is not the one that was pinned, or a question names a file that is not there.
     """
     packages = released.fetch(released.read_table(FOLDER / "packages.tsv"), cache)
-    with tempfile.TemporaryDirectory() as folder, connect(Path(folder) / "index", model=MODEL) as quarry:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        connect(Path(folder) / "index", model=MODEL, settings=as_shipped()) as quarry,
+    ):
         for row, package in packages.items():
             tree = Path(folder) / row.label
             released.lay_out(row, package, tree)

@@ -32,7 +32,7 @@ import released
 import sources
 from registries import Package
 from released import Released
-from scoring import CUT, Label, by_repository, interval, mean, measures, place_of
+from scoring import CUT, Label, as_shipped, by_repository, interval, mean, measures, place_of
 
 from codequarry import CodeSearch, connect
 from codequarry.ingest import chunks, languages
@@ -57,7 +57,7 @@ def main() -> None:
     packages = released.fetch(table, options.cache)
     labels: list[Label] = []
     location = options.cache / f"intent-{re.sub(r'[^a-z0-9]+', '-', (options.model or 'default').lower())}"
-    with connect(location, model=options.model) as quarry:
+    with connect(location, model=options.model, settings=as_shipped()) as quarry:
         for row, package in packages.items():
             drawn = list(draw(row, package))
             hidden = Hidden(drawn)

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scoring import CUT, Label, by_repository, interval, measures, read_labels, table, tree_of
+from scoring import CUT, Label, as_shipped, by_repository, interval, measures, read_labels, table, tree_of
 
 from codequarry import CodeSearch, connect
 
@@ -30,7 +30,7 @@ _PREFIX = "bench/"
 def main() -> None:
     options = _arguments()
     labels = read_labels(options.labels)
-    with _index(options.index) as location, connect(location, model=options.model) as quarry:
+    with _index(options.index) as location, connect(location, model=options.model, settings=as_shipped()) as quarry:
         for file in (options.labels, *options.also):
             for repo in dict.fromkeys(label.repo for label in read_labels(file)):
                 quarry.index(tree_of(file, repo), name=f"{_PREFIX}{repo}")

@@ -30,7 +30,7 @@ from typing import Any
 
 import baseline
 from measure import elasticsearch_server
-from scoring import CUT, Label, by_repository, interval, measures, read_labels, table, tree_of
+from scoring import CUT, Label, as_shipped, by_repository, interval, measures, read_labels, table, tree_of
 
 from codequarry import CodeSearch, connect
 from codequarry.search import rank
@@ -44,7 +44,7 @@ def main() -> None:
     repos = list(dict.fromkeys(label.repo for label in labels))
     if options.weights == "baseline":
         rank.rank = baseline.rank
-    with _location(options) as location, connect(location, model=options.model) as quarry:
+    with _location(options) as location, connect(location, model=options.model, settings=as_shipped()) as quarry:
         started = time.monotonic()
         for repo in repos:
             quarry.index(tree_of(options.labels, repo), name=f"bench/{repo}")

@@ -7,16 +7,30 @@ with targets {"path", "start_line", "end_line"}, the lines optional. Trees lie i
 from __future__ import annotations
 
 import json
-import math
-import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-CUT = 10
-_RESAMPLES = 10_000
+from codequarry.search.feature_set import WEIGHTS_FILE
+from codequarry.search.measures import CUT, interval_of_mean, mean, measured, place_of, same_path
+from codequarry.settings import Settings, load
+
+__all__ = [
+    "CUT",
+    "Label",
+    "as_shipped",
+    "by_repository",
+    "interval",
+    "mean",
+    "measures",
+    "place_of",
+    "read_labels",
+    "same_path",
+    "table",
+    "tree_of",
+]
 
 Hits = Sequence[Mapping[str, Any]]  # of one question, in order: path, start_line, end_line
 
@@ -64,45 +78,19 @@ def read_labels(file: Path) -> list[Label]:
     ]
 
 
+def as_shipped() -> Settings:
+    """The settings that hold here, but with the ranking weights that ship: `codequarry tune` may have written others."""
+    return replace(load(), ranking_weights=WEIGHTS_FILE)
+
+
 def tree_of(file: Path, repo: str) -> Path:
     """Where the tree of a repository of a labels file is."""
     return file.parent / "repos" / repo
 
 
-def same_path(one: str, other: str) -> bool:
-    """Whether two paths name one file, though one of them begins further up."""
-    return one == other or one.endswith("/" + other) or other.endswith("/" + one)
-
-
-def place_of(target: Mapping[str, Any], hits: Hits) -> int | None:
-    """The place, from 1, of the first hit that lies in a target, None beyond `CUT`."""
-    low, high = target.get("start_line"), target.get("end_line")
-    for place, hit in enumerate(hits[:CUT], 1):
-        in_lines = low is None or high is None or (hit["end_line"] >= low and hit["start_line"] <= high)
-        if in_lines and same_path(hit["path"], target["path"]):
-            return place
-    return None
-
-
 def measures(label: Label, hits: Hits) -> dict[str, float]:
-    """NDCG@10 with binary gain, where a target counts at the first hit in it, hit@1, 5, 10 and recall@10 by file."""
-    places = {place for target in label.targets if (place := place_of(target, hits)) is not None}
-    files = [place_of({"path": target["path"]}, hits) for target in label.targets]
-    first = min([place for place in files if place is not None], default=CUT + 1)
-    ideal = sum(1 / math.log2(place + 1) for place in range(1, min(CUT, len(label.targets)) + 1))
-    return {
-        "ndcg": sum(1 / math.log2(place + 1) for place in places) / ideal,
-        "hit@1": float(first <= 1),
-        "hit@5": float(first <= 5),
-        "hit@10": float(first <= CUT),
-        "recall@10": sum(place is not None for place in files) / len(files),
-    }
-
-
-def mean(values: Iterable[float]) -> float:
-    """The mean, NaN of nothing."""
-    numbers = list(values)
-    return sum(numbers) / len(numbers) if numbers else math.nan
+    """NDCG@10, hit@1, 5, 10 and recall@10 of the hits of a question, see `codequarry.search.measures.measured`."""
+    return measured(label.targets, hits)
 
 
 def by_repository(labels: Sequence[Label], scores: Sequence[float]) -> float:
@@ -127,9 +115,7 @@ def interval(
             repo: value - other
             for (repo, value), other in zip(means.items(), _means(labels, base).values(), strict=True)
         }
-    values, rng = list(means.values()), random.Random(20261124)
-    drawn = sorted(mean(rng.choices(values, k=len(values))) for _ in range(_RESAMPLES))
-    return drawn[_RESAMPLES // 40], drawn[-_RESAMPLES // 40]
+    return interval_of_mean(list(means.values()))
 
 
 def table(

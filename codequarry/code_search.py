@@ -173,7 +173,7 @@ class CodeSearch:
         if self._engine is None:
             from codequarry.search import Engine
 
-            self._engine = Engine(self.store, self._open_embedder())
+            self._engine = Engine(self.store, self._open_embedder(), weights_file=self.settings.ranking_weights)
         return self._engine
 
     def _open_embedder(self) -> Embedder:

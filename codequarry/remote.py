@@ -153,6 +153,12 @@ class RemoteCodeSearch(CodeSearch):
         found = self._service.ask("GET", "/file", query=query)
         return _record(FileText, {**found, "source": Source(found["repo"], found["branch"])})
 
+    def feedback(self, question: str, repo: str, path: str, *, answers: bool = True) -> dict[str, Any]:
+        """Has the service keep whether a file answers a question; returns what it has kept."""
+        body = {"question": question, "repo": repo, "path": path, "answers": answers}
+        found: dict[str, Any] = self._service.ask("POST", "/feedback", body)
+        return found
+
     def whole_file(self, hit: Hit) -> str | None:
         """The text of the file that a hit is from, None where the service does not show that version any more."""
         try:

@@ -88,6 +88,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Where a sentence-transformers model runs; auto takes a GPU if there is one.",
         ("auto", "cpu", "cuda", "mps"),
     ),
+    Setting(
+        "ranking_weights",
+        "place",
+        "ranking-weights.json in data_dir",
+        "file",
+        "Weights of the ranking that `codequarry tune` writes; where there is no such file, those that ship are used.",
+    ),
     Setting("model_batch", "count", "64", "texts", "How many texts a sentence-transformers model embeds at once."),
     Setting(
         "workers",
@@ -238,6 +245,7 @@ class Settings:
     elasticsearch_api_key: str = ""
     model: str = "code"
     model_device: str = "auto"
+    ranking_weights: str = ""
     model_batch: int = 64
     workers: int = 0
     max_file_bytes: int = 1 << 20
@@ -267,6 +275,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.store:
             object.__setattr__(self, "store", self.elasticsearch_url or str(self.data_dir / "index"))
+        if not self.ranking_weights:
+            object.__setattr__(self, "ranking_weights", str(self.data_dir / "ranking-weights.json"))
 
     def __repr__(self) -> str:
         secrets = {row.name for row in SETTINGS if row.secret}

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from codequarry.errors import BadInput, PathNotFound
 from codequarry.ports import Embedder, Store
 from codequarry.search import empty, rank, retrieve, snippets
+from codequarry.search.feature_set import Weights, tuned_weights
 from codequarry.search.query import Query, parse
 from codequarry.search.scope import did_you_mean, near, one_source, resolve, visible
 from codequarry.types import Answer, FileText, Hit, Prompt, Retrieved, Source
@@ -27,10 +28,13 @@ Some = str | Sequence[str] | None
 
 
 class Engine:
-    """Answers questions from a store. Without an embedder it searches by words alone."""
+    """Answers questions from a store. Without an embedder it searches by words alone.
 
-    def __init__(self, store: Store, embedder: Embedder | None = None) -> None:
-        self.store, self.embedder = store, embedder
+    `weights_file` may have ranking weights that go before those that ship; where there is none, those that ship rank.
+    """
+
+    def __init__(self, store: Store, embedder: Embedder | None = None, *, weights_file: str = "") -> None:
+        self.store, self.embedder, self.weights_file = store, embedder, weights_file
         self._is_checked = False
 
     def search(
@@ -75,7 +79,8 @@ class Engine:
         clock.lap("query")
         sent = retrieve.ask(asked, resolved, self.embedder)
         clock.lap("embed")
-        retrieved, groups = self._groups(sent, start + limit, off, clock)
+        tuned, note = tuned_weights(self.weights_file) if self.weights_file else ({}, "")
+        retrieved, groups = self._groups(sent, start + limit, off, tuned, clock)
         page = groups[start : start + limit]
         exact = bool(sent.request.scope.patterns)  # all chunks that match are asked for, not the best by words
         whole = True
@@ -86,6 +91,7 @@ class Engine:
         clock.lap("snippets")
         notes = [*asked.notes, *resolved.notes, *resolved.dead, *sent.notes, *retrieved.notes]
         notes += empty.building(resolved.states)
+        notes += [note] if note else []
         if all_matches and not exact:
             notes.append(
                 "Only phrases and regular expressions have a complete set of matches: these are the best chunks."
@@ -112,7 +118,12 @@ class Engine:
         )
 
     def _groups(
-        self, sent: retrieve.Asked, needed: int, off: Collection[str], clock: _Clock
+        self,
+        sent: retrieve.Asked,
+        needed: int,
+        off: Collection[str],
+        tuned: Mapping[str, Weights],
+        clock: _Clock,
     ) -> tuple[Retrieved, list[snippets.Group]]:
         """The candidates, and all files made from them in order; more matches are asked for where so many files need them."""
         if sent.request.scope.sources == ():
@@ -120,7 +131,7 @@ class Engine:
         retrieved = self.store.retrieve(sent.request)
         clock.lap("retrieve")
         tiers = [retrieved.candidates]
-        groups = snippets.grouped(rank.rank(sent.question, tiers[0], sent.request.weights, off=off))
+        groups = snippets.grouped(rank.rank(sent.question, tiers[0], sent.request.weights, off=off, tuned=tuned))
         clock.lap("rank")
         if len(tiers[0]) >= sent.request.matches and len(groups) <= needed:
             # The first matches stay in front, so that the pages of an answer fit together.
@@ -128,7 +139,9 @@ class Engine:
             first = len(tiers[0])
             tiers = [retrieved.candidates[:first], retrieved.candidates[first:]]
             groups = snippets.grouped(
-                ranked for tier in tiers for ranked in rank.rank(sent.question, tier, sent.request.weights, off=off)
+                ranked
+                for tier in tiers
+                for ranked in rank.rank(sent.question, tier, sent.request.weights, off=off, tuned=tuned)
             )
             clock.lap("retrieve")
         return retrieved, groups

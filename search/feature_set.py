@@ -1,7 +1,8 @@
 """Features and their weights: how a set of named numbers about a file becomes its score.
 
 There is a set for each form of question (`short`, `long`), since what tells about a file differs. A set computes only the features
-that have a weight. Weights stand in `search/weights.json`, by set; each says from what and how it was fitted.
+that have a weight. Weights stand in `search/weights.json`, by set; each says from what and how it was fitted. A team may have a
+file of its own in the same form, which goes before it (`search/tuning.py` writes it).
 """
 
 from __future__ import annotations
@@ -74,6 +75,58 @@ def weights_of(name: str, file: str = WEIGHTS_FILE) -> Weights | None:
     with open(file, encoding="utf-8") as stream:
         found = json.load(stream).get(name)
     return None if found is None else Weights(found["weights"], found["digest"], found["fitted"])
+
+
+def tuned_weights(file: str) -> tuple[Mapping[str, Weights], str]:
+    """The weights that `codequarry tune` has written to a file, by set, and a note where they are not used, else "".
+
+    None of them where there is no file, where it is that of the weights that ship, or where they were fitted from other weights
+    than those that ship now: features may mean something else since. A file that was written anew is read anew.
+
+    Raises:
+        SettingsError: it is no file of weights.
+    """
+    import os
+
+    if file == WEIGHTS_FILE:
+        return {}, ""
+    try:
+        stat = os.stat(file)  # noqa: PTH116  pathlib costs more, and this is asked at each search
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, ""
+    return _tuned(file, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@lru_cache(maxsize=8)
+def _tuned(file: str, *stamp: int) -> tuple[Mapping[str, Weights], str]:
+    import json
+
+    from codequarry.errors import SettingsError
+
+    try:
+        with open(file, encoding="utf-8") as stream:
+            found = {
+                name: Weights(
+                    {feature: float(weight) for feature, weight in one["weights"].items()},
+                    str(one["digest"]),
+                    dict(one["fitted"]),
+                )
+                for name, one in json.load(stream).items()
+            }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(
+            f"{file} is no file of ranking weights: {type(error).__name__}",
+            name="CODEQUARRY_RANKING_WEIGHTS",
+            hint="codequarry tune writes one, and tune --reset takes it away",
+        ) from error
+    for name, weights in found.items():
+        shipped = weights_of(name)
+        if shipped is None or weights.fitted.get("from") != shipped.digest:
+            return {}, (
+                f"The ranking weights in {file} were fitted from those of another version, and are not used: "
+                "run codequarry tune again, or tune --reset."
+            )
+    return found, ""
 
 
 def digest(values: Mapping[str, float]) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from codequarry.search import features
-from codequarry.search.feature_set import FeatureSet, weights_of
+from codequarry.search.feature_set import FeatureSet, Weights, weights_of
 from codequarry.search.features import Question
 from codequarry.search.features_many import MANY
 from codequarry.search.features_short import SHORT
@@ -66,11 +66,17 @@ HISTORY = 0.6
 
 
 def rank(
-    question: Question, candidates: Sequence[Candidate], weights: Sequence[float], *, off: Collection[str] = ()
+    question: Question,
+    candidates: Sequence[Candidate],
+    weights: Sequence[float],
+    *,
+    off: Collection[str] = (),
+    tuned: Mapping[str, Weights] | None = None,
 ) -> list[Ranked]:
     """The files of the candidates, the best first, ties by repository and path; in each its chunks, the best first.
 
-    `weights` are those of the fields in the words leg; `off` names features, groups of features or rules to leave out.
+    `weights` are those of the fields in the words leg; `off` names features, groups of features or rules to leave out; `tuned` are
+    weights of features, by set, that go before those that ship.
     """
     files = collapsed(question, candidates, weights)
     if question.exact:
@@ -78,7 +84,7 @@ def rank(
             _score_exact(question, file, off)
     else:
         chosen = feature_set_of(question, len({file.best.candidate.repo for file in files}))
-        fitted = weights_of(chosen.name)
+        fitted = (tuned or {}).get(chosen.name) or weights_of(chosen.name)
         assert fitted is not None, f"search/weights.json has no weights for {chosen.name}"
         for file, shares in zip(files, chosen.shares(question, files, fitted.values, off), strict=True):
             shares.update((name, share) for name, share in rules(question, file).items() if name not in off)

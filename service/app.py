@@ -26,7 +26,7 @@ from codequarry.service.gate import Gate
 from codequarry.service.keyring import KEEP_S, Keyring
 from codequarry.service.metrics import Metrics
 from codequarry.service.pool import Pool
-from codequarry.service.routes import Parts, health, jobs, repositories, search
+from codequarry.service.routes import Parts, feedback, health, jobs, repositories, search
 from codequarry.service.security import is_loopback
 from codequarry.service.web import add_page
 
@@ -102,7 +102,7 @@ def create_app(
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for module in (search, repositories, jobs, health):
+    for module in (search, feedback, repositories, jobs, health):
         app.include_router(module.routes(parts), prefix="/v1")
     app.include_router(health.at_root(parts))
     _webhooks(app, backend, settings)

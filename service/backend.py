@@ -146,7 +146,7 @@ class Backend:
             embedder = open_embedder(name, device=settings.model_device, batch_size=settings.model_batch)
         except BadInput as error:  # not of whoever asks: the index, or the settings, name a model that is not there
             raise ModelMismatch(f"the model of the index cannot be used: {error.message}", hint=error.hint) from error
-        return Engine(self.quarry.store, embedder)
+        return Engine(self.quarry.store, embedder, weights_file=settings.ranking_weights)
 
     def close(self) -> None:
         """Frees what was opened."""
@@ -198,6 +198,14 @@ class Backend:
         """`Engine.read`, of what the caller sees; a repository that it does not see is one that is not there."""
         caller.must("read")
         return self.engine.read(repo, path, branch, start, end, access=caller.access)
+
+    def judge(self, caller: Caller, question: str, repo: str, path: str, *, answers: bool) -> dict[str, Any]:
+        """Keeps whether a file that the caller sees answers a question, in the data folder; returns what was kept."""
+        caller.must("search")
+        from codequarry.service.feedback import keep
+
+        file = self.engine.read(repo, path, access=caller.access)
+        return keep(self.settings.data_dir, question, file.source.repo, file.path, answers=answers)
 
     def states(self, caller: Caller) -> list[SourceState]:
         """Everything that is indexed and that the caller sees."""

@@ -48,6 +48,13 @@ EXAMPLES = (
     Example(
         "file", "GET", "/v1/file", {"repo": "acme/shop", "path": "src/client.py", "start_line": "1", "end_line": "5"}
     ),
+    Example(
+        "feedback",
+        "POST",
+        "/v1/feedback",
+        body={"question": "where are payments retried", "repo": SHOP, "path": "src/client.py", "answers": True},
+        status=201,
+    ),
     Example("list_repositories", "GET", "/v1/repositories", {"name": "shop"}),
     Example("one_repository", "GET", f"/v1/repositories/{SHOP}"),
     Example("coverage", "GET", "/v1/coverage", {"repo": SHOP, "only": "skipped"}),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from codequarry.search.query import FILTERS
+from codequarry.service.feedback import MOST_QUESTION
 
 Text = Annotated[str, Field(max_length=1000)]
 Some = Text | Annotated[list[Text], Field(max_length=100)] | None
@@ -88,6 +89,24 @@ class PromptRequest(Filtered):
     )
 
 
+class FeedbackRequest(Asked):
+    """Whether a file answers a question. It is kept in the service's data folder, without who said so: send no secrets."""
+
+    question: str = Field(
+        min_length=1, max_length=MOST_QUESTION, description="As it was asked; it should hold no secrets."
+    )
+    repo: Repo
+    path: str = Field(min_length=1, max_length=4096, description="From the repository's root.")
+    answers: bool = Field(True, description="Whether the file answers the question.")
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"question": "where are retries configured", "repo": _EXAMPLE, "path": "src/retry.py"}]
+        },
+    )
+
+
 class RepositoryRequest(Asked):
     """A repository to keep indexed."""
 
@@ -149,6 +168,16 @@ class FileAnswer(BaseModel):
     modified: bool
     start_line: int
     end_line: int
+
+
+class FeedbackAnswer(BaseModel):
+    """A judgement as it was kept."""
+
+    question: str
+    repo: str
+    path: str
+    answers: bool
+    at: str = Field(description="When, in UTC.")
 
 
 class SourceAnswer(BaseModel):

@@ -16,6 +16,8 @@ import fit
 import scoring
 from scoring import Label, by_repository, interval, measures
 
+from codequarry.search.fitting import minimum
+
 
 def label(query="q", *, repo="a", relevant=("x.py",), secondary=(), name="set"):
     targets = [tuple({"path": path} for path in paths) for paths in (relevant, secondary)]
@@ -46,7 +48,7 @@ def test_the_minimum_of_a_bowl_is_its_bottom():
         slope = bowl @ (at - bottom)
         return float((at - bottom) @ slope / 2), slope
 
-    assert fit.minimum(function, np.zeros(12)) == pytest.approx(bottom, abs=1e-3)
+    assert minimum(function, np.zeros(12)) == pytest.approx(bottom, abs=1e-3)
 
 
 def test_a_fit_weighs_what_tells_targets_from_others_and_leaves_alone_what_does_not():
