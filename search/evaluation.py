@@ -16,6 +16,9 @@ from codequarry.types import Answer, SourceState
 MEASURES = ("ndcg", "hit@1", "hit@5", "recall@10")
 """What is shown of each question and of all."""
 
+ENOUGH = 10
+"""Questions for which an interval means something."""
+
 Ask = Callable[..., Answer]  # CodeSearch.search
 
 
@@ -47,9 +50,9 @@ class Evaluation:
         return {name: mean(row.measures[name] for row in rows) for name in MEASURES}
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the mean NDCG@10, as the questions are a sample of those that people ask."""
-        return interval_of_mean([row.measures["ndcg"] for row in self.judged])
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the mean NDCG@10, as the questions are a sample of those that people ask; None of too few."""
+        return interval_of_mean([row.measures["ndcg"] for row in self.judged]) if len(self.judged) >= ENOUGH else None
 
     def by_repository(self) -> dict[str, list[Judged]]:
         """The questions by the repository that they were asked of, sorted."""

@@ -93,7 +93,7 @@ class FeedbackRequest(Asked):
     """Whether a file answers a question. It is kept in the service's data folder, without who said so: send no secrets."""
 
     question: str = Field(
-        min_length=1, max_length=MOST_QUESTION, description="As it was asked; it should hold no secrets."
+        min_length=1, max_length=MOST_QUESTION, description="As it was asked. It is kept: no secrets."
     )
     repo: Repo
     path: str = Field(min_length=1, max_length=4096, description="From the repository's root.")

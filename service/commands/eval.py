@@ -94,10 +94,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.json(_as_json(found, unknown, notes))
         return 0
     terminal.lines(table(found, terminal))
-    low, high = found.interval
-    terminal.lines(
-        ["", f"NDCG@10 {found.means()['ndcg']:.3f}, 95 % interval {low:.3f} to {high:.3f}, {_questions(found.judged)}"]
-    )
+    terminal.lines(["", f"NDCG@10 {found.means()['ndcg']:.3f}, {_within(found)}, {_questions(found.judged)}"])
     if missed := [row for row in found.judged if row.is_missed]:
         terminal.lines(["", "missed, no right file among ten hits:"])
         for row in missed:
@@ -153,7 +150,7 @@ def _paths_of(quarry: CodeSearch) -> Any:
 
 def _as_json(found: Evaluation, unknown: Sequence[tuple[Judged, str]], notes: Sequence[str]) -> dict[str, Any]:
     return {
-        "all": {"questions": len(found.judged), **_named(found.means()), "ndcg@10_interval": list(found.interval)},
+        "all": {"questions": len(found.judged), **_named(found.means()), "ndcg@10_interval": _rounded(found.interval)},
         "repositories": {
             name: {"questions": len(judged), **_named(found.means(judged))}
             for name, judged in found.by_repository().items()
@@ -175,6 +172,10 @@ def _as_json(found: Evaluation, unknown: Sequence[tuple[Judged, str]], notes: Se
     }
 
 
+def _rounded(ends: tuple[float, float] | None) -> list[float] | None:
+    return None if ends is None else [round(end, 4) for end in ends]
+
+
 def _named(means: Mapping[str, float]) -> dict[str, float]:
     return {"ndcg@10" if name == "ndcg" else name: round(value, 4) for name, value in means.items()}
 
@@ -186,6 +187,12 @@ def _wanted(row: Judged) -> list[str]:
 def _listed(paths: Sequence[str], terminal: Terminal) -> str:
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(map(terminal.name, paths[:_SHOWN])) + more
+
+
+def _within(found: Evaluation) -> str:
+    if (ends := found.interval) is None:
+        return "too few questions for an interval"
+    return f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}"
 
 
 def _questions(judged: Sequence[Judged]) -> str:
