@@ -9,7 +9,10 @@ import http.client
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import ssl
 
 _CONNECT_S = 5.0
 
@@ -26,8 +29,14 @@ class Reply(NamedTuple):
 class Connections:
     """Connections to a host, kept between requests. Safe for threads: each request takes an idle one, or opens one."""
 
-    def __init__(self, host: str, port: int | None, *, secure: bool, answer_s: float) -> None:
-        self._host, self._port, self._secure, self._answer_s = host, port, secure, answer_s
+    def __init__(self, host: str, port: int | None, *, secure: bool, answer_s: float, ca_file: str = "") -> None:
+        """`secure`: over TLS. `ca_file`: the authorities that are trusted then, in PEM; without it those of the system.
+
+        Raises:
+            OSError: the file cannot be read, or holds no certificates.
+        """
+        self._host, self._port, self._answer_s = host, port, answer_s
+        self._context = _trusting(ca_file) if secure else None
         self._idle: deque[http.client.HTTPConnection] = deque()
 
     def exchange(self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]) -> Reply:
@@ -62,11 +71,8 @@ class Connections:
 
     def _connect(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection
-        if self._secure:
-            import ssl
-
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(self._host, self._port, timeout=_CONNECT_S, context=context)
+        if self._context is not None:
+            connection = http.client.HTTPSConnection(self._host, self._port, timeout=_CONNECT_S, context=self._context)
         else:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=_CONNECT_S)
         connection.connect()
@@ -78,3 +84,9 @@ class Connections:
         """Closes the connections that nobody uses; others are opened when they are needed."""
         while self._idle:
             self._idle.pop().close()
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    import ssl
+
+    return ssl.create_default_context(cafile=ca_file or None)

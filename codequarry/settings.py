@@ -74,6 +74,13 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "elasticsearch_ca_file",
+        "place",
+        "",
+        "file",
+        "Certificates (PEM) of the authorities that may vouch for Elasticsearch over https; empty: those of the system.",
+    ),
+    Setting(
         "model",
         "text",
         "code",
@@ -121,8 +128,9 @@ SETTINGS: tuple[Setting, ...] = (
         "redis_url",
         "text",
         "",
-        "redis:// address",
-        "Redis that carries hints to the workers of a team; without it `codequarry serve` does the work itself.",
+        "redis:// or rediss:// address",
+        "Redis that carries hints to the workers of a team; without it `codequarry serve` does the work itself. "
+        "rediss://:PASSWORD@HOST:6379/0?ssl_ca_certs=FILE speaks TLS.",
         secret=True,
     ),
     Setting(
@@ -148,6 +156,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Where `codequarry serve` listens; others than this machine need api_keys.",
     ),
     Setting("port", "count", "8765", "", "The port where `codequarry serve` listens."),
+    Setting(
+        "tls_certificate_file",
+        "place",
+        "",
+        "file",
+        "With it and tls_key_file `codequarry serve` speaks TLS: its certificate (PEM), then those that lead to its authority.",
+    ),
+    Setting("tls_key_file", "place", "", "file", "The key (PEM, without a password) of tls_certificate_file."),
     Setting(
         "api_keys",
         "list",
@@ -243,6 +259,7 @@ class Settings:
     elasticsearch_url: str = ""
     elasticsearch_index_prefix: str = "codequarry"
     elasticsearch_api_key: str = ""
+    elasticsearch_ca_file: str = ""
     model: str = "code"
     model_device: str = "auto"
     ranking_weights: str = ""
@@ -256,6 +273,8 @@ class Settings:
     local_repositories: bool = False
     host: str = "127.0.0.1"
     port: int = 8765
+    tls_certificate_file: str = ""
+    tls_key_file: str = ""
     api_keys: tuple[str, ...] = ()
     api_keys_file: str = ""
     api_key: str = ""

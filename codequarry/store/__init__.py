@@ -55,7 +55,8 @@ def open_ledger(location: str, settings: Settings | None = None) -> Ledger:
         address, prefix = _prefix_of(location)
         prefix = prefix or (settings.elasticsearch_index_prefix if settings is not None else "codequarry")
         key = settings.elasticsearch_api_key if settings is not None else ""
-        return RowLedger(ElasticRows(Client(address, key), prefix), attempts)
+        ca_file = settings.elasticsearch_ca_file if settings is not None else ""
+        return RowLedger(ElasticRows(Client(address, key, ca_file), prefix), attempts)
     if not location or "://" in location:
         raise BadInput(
             f"{location!r} is no address of a store", hint="give a folder, or the http(s) address of Elasticsearch"
@@ -84,7 +85,8 @@ def _elastic(location: str, create: bool, settings: Settings | None) -> Store:
     location, prefix = _prefix_of(location)
     options: dict[str, str] = {"prefix": prefix} if prefix else {}
     if settings is not None:
-        options = {"prefix": settings.elasticsearch_index_prefix, "api_key": settings.elasticsearch_api_key} | options
+        known = {"prefix": settings.elasticsearch_index_prefix, "api_key": settings.elasticsearch_api_key}
+        options = known | {"ca_file": settings.elasticsearch_ca_file} | options
     return ElasticStore(location, create=create, **options)
 
 

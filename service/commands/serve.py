@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codequarry.errors import BadInput, StoreError
+from codequarry.errors import BadInput, SettingsError, StoreError
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
 
     from codequarry.service.terminal import Terminal
     from codequarry.settings import Settings
+
+    Tls = Callable[[object, object], ssl.SSLContext]
 
 DESCRIPTION = """Answers a page at /, REST under /v1, MCP at /mcp and webhooks of the forges, and keeps the registered repositories
 indexed: in this process, or where redis_url is set by workers (codequarry worker). Without keys it listens on this machine only."""
@@ -62,24 +66,34 @@ def run(args: Namespace, terminal: Terminal) -> int:
         settings, host=args.host or settings.host, port=port, **({"model": args.model} if args.model else {})
     )
     check_bind(settings.host, Keyring(settings), allow_anonymous=args.allow_anonymous)
+    tls = _tls(settings)
     _log_to_stderr(quiet=args.quiet)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    terminal.say(f"http://{name}:{port}  (a page to search on; REST /v1, MCP /mcp, help /v1/docs)")
+    terminal.say(
+        f"{'https' if tls else 'http'}://{name}:{port}  (a page to search on; REST /v1, MCP /mcp, help /v1/docs)"
+    )
     if args.processes == 1:
-        _serve(settings, args, listening)
+        _serve(settings, args, listening, tls)
         return 0
     from tempfile import TemporaryDirectory
 
     from codequarry.service import processes
 
     with TemporaryDirectory(prefix="codequarry-serve-") as folder:
-        processes.run(args.processes, lambda number: _serve(settings, args, listening, number, folder))
+        processes.run(args.processes, lambda number: _serve(settings, args, listening, tls, number, folder))
     return 0
 
 
-def _serve(settings: Settings, args: Namespace, listening: socket.socket, number: int = 0, folder: str = "") -> None:
+def _serve(
+    settings: Settings,
+    args: Namespace,
+    listening: socket.socket,
+    tls: Tls | None,
+    number: int = 0,
+    folder: str = "",
+) -> None:
     """Serves in this process, the one of that number; `folder` is where several of them put together what they count."""
     from pathlib import Path
 
@@ -106,8 +120,36 @@ def _serve(settings: Settings, args: Namespace, listening: socket.socket, number
         timeout_graceful_shutdown=15,
         timeout_keep_alive=30,
         lifespan="on",
+        ssl_context_factory=tls,
     )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _tls(settings: Settings) -> Tls | None:
+    """What gives uvicorn TLS with the certificate of the settings, None where they name none.
+
+    uvicorn's own options would choose ciphers of TLS 1.0 for those who speak 1.2; these are Python's.
+    """
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    if not certificate and not key:
+        return None
+    if not certificate or not key:
+        missing = "CODEQUARRY_TLS_CERTIFICATE_FILE" if key else "CODEQUARRY_TLS_KEY_FILE"
+        raise SettingsError(
+            "TLS needs a certificate and its key, and one of them is not given", name=missing, hint=f"set {missing} too"
+        )
+    import ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key, password="")  # else OpenSSL asks at the terminal
+    except OSError as error:
+        raise SettingsError(
+            f"{certificate} and {key} make no TLS: {error.strerror or error}",
+            name="CODEQUARRY_TLS_CERTIFICATE_FILE",
+            hint="a certificate and its key in PEM, the key without a password, readable by this user",
+        ) from error
+    return lambda config, default: context
 
 
 def listen(host: str, port: int) -> socket.socket:

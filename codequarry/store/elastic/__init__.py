@@ -47,14 +47,18 @@ _DUMP_FILES = 200  # whose chunks are read together
 class ElasticStore:
     """An index in Elasticsearch. Safe for threads; nothing is sent before it is needed but one look whether there is an index."""
 
-    def __init__(self, url: str, *, prefix: str = "codequarry", api_key: str = "", create: bool = False) -> None:
+    def __init__(
+        self, url: str, *, prefix: str = "codequarry", api_key: str = "", ca_file: str = "", create: bool = False
+    ) -> None:
         """`url` may hold user and password; `api_key` is taken from CODEQUARRY_ELASTICSEARCH_API_KEY when it is not given.
+
+        `ca_file`: the authorities (PEM) that may vouch for the server; without it those of the system.
 
         Raises:
             IndexMissing: there is no index there, unless `create`; `prepare` makes it then.
             StoreError: the server does not answer.
         """
-        self._client = Client(url, api_key or os.environ.get("CODEQUARRY_ELASTICSEARCH_API_KEY", ""))
+        self._client = Client(url, api_key or os.environ.get("CODEQUARRY_ELASTICSEARCH_API_KEY", ""), ca_file)
         self._names = mapping.Names(prefix)
         self._reader = Reader(self._client, self._names)
         self._model: mapping.Model | None = None

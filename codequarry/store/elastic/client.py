@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from codequarry.connections import Connections
-from codequarry.errors import BadInput, IndexMissing, StoreError
+from codequarry.errors import BadInput, IndexMissing, SettingsError, StoreError
 from codequarry.store.elastic.documents import out
 from codequarry.store.elastic.failures import blocked, reason_of, refused, unreachable
 
@@ -95,7 +95,12 @@ class Client:
     Credentials come from the URL (`https://user:password@host`) or are an API key; they never appear in `url`.
     """
 
-    def __init__(self, url: str, api_key: str = "") -> None:
+    def __init__(self, url: str, api_key: str = "", ca_file: str = "") -> None:
+        """`ca_file`: the authorities (PEM) that may vouch for the server; without it those of the system.
+
+        Raises:
+            BadInput: the URL is no address of a server, or there are no certificates in that file.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{url!r} is no address of a server", hint="such as http://localhost:9200")
@@ -113,7 +118,14 @@ class Client:
         elif parts.username:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-        self._connections = Connections(parts.hostname, port, secure=secure, answer_s=ANSWER_S)
+        try:
+            self._connections = Connections(parts.hostname, port, secure=secure, answer_s=ANSWER_S, ca_file=ca_file)
+        except OSError as error:
+            raise SettingsError(
+                f"no certificates can be read from {ca_file}: {error.strerror or error}",
+                name="CODEQUARRY_ELASTICSEARCH_CA_FILE",
+                hint="the file that has the certificate of the authority of Elasticsearch, in PEM",
+            ) from error
         self._waited = threading.local()
 
     @property

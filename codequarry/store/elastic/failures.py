@@ -14,7 +14,7 @@ def unreachable(url: str, error: Exception) -> StoreError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return StoreError(
             f"the certificate of {url} is not trusted: {error.verify_message}",
-            hint="add its authority to the system's, or name it in SSL_CERT_FILE",
+            hint="name the file with its authority's certificate in CODEQUARRY_ELASTICSEARCH_CA_FILE",
         )
     if isinstance(error, ssl.SSLError):
         return StoreError(f"{url} does not speak TLS: {error}", hint="try http:// in place of https://")
