@@ -69,7 +69,7 @@ class Engine:
             ModelMismatch, StoreError: the index cannot be asked.
         """
         clock = _Clock()
-        self._check_model()
+        self.check_model()
         asked = parse(query, plain=plain, syntax=syntax)
         given = {"repo": repo, "lang": lang, "path": path, "branch": branch, "kind": kind, "symbol": symbol}
         filters = {name: [value] if isinstance(value, str) else list(value) for name, value in given.items() if value}
@@ -210,7 +210,7 @@ class Engine:
 
         return PromptBuilder(self, budget=budget, format=format).build(question, **options)
 
-    def _check_model(self) -> None:
+    def check_model(self) -> None:
         """A question embedded by another model than the index's would be answered with nonsense.
 
         Raises:

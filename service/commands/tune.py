@@ -57,6 +57,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
             raise BadInput("the ranking is tuned where the index is", hint="run codequarry tune there")
         labels, without = labels_of(args, quarry)
         notes = [] if args.no_refresh else quarry.refresh()
+        quarry.engine.check_model()
         known, left_out = known_questions(labels, quarry.repositories(), quarry.store, quarry.engine.embedder)
         file = Path(quarry.settings.ranking_weights)
     notes += [f"left out: {' '.join(label.question.split())} ({label.where}): {why}" for label, why in left_out]

@@ -72,5 +72,6 @@ def test_what_cannot_be_tuned_is_said(team, tmp_path):
     done = team("tune", labels)
     assert (done.returncode, done.stdout) == (2, "")
     assert "10 are needed" in done.stderr
+    assert team("tune", team.labels, "--model", "hash:64").returncode == 3  # the index was built with another
     assert team("tune").returncode == team("tune", labels, "--reset").returncode == 2
     assert "no judgements" in team("tune", "--from-feedback").stderr
