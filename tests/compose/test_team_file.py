@@ -110,7 +110,13 @@ def test_every_command_of_our_parts_is_one_of_codequarry():
         if "entrypoint" in part:
             assert part["entrypoint"][:2] == ["python", "-m"]
             assert part["entrypoint"][2] == certificates.__name__
-            assert [certificates.read_part(word).name for word in words[1:]] == ["elasticsearch", "redis", "service"]
+            parts = {part.name: part.user for part in map(certificates.read_part, words[1:])}
+            (service,) = re.findall(r"(?m)^USER (\d+):\d+$", DOCKERFILE.read_text(encoding="utf-8"))
+            redis, _, _ = team()["services"]["redis"]["user"].partition(":")
+            assert parts == {"elasticsearch": 1000, "redis": int(redis), "service": int(service)}
+            assert {volume.partition(":")[2] for volume in part["volumes"]} == {
+                f"/tls/{name}" for name in ("ca", *parts)
+            }
             continue
         parser, _ = cli.build(cli.find(words[0]))
         parser.parse_args(words[1:])

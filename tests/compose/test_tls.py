@@ -23,7 +23,7 @@ from codequarry.compose import processes, servers
 from codequarry.compose.certificates import Part, make
 from codequarry.errors import SettingsError, StoreError
 from codequarry.hints import RedisQueue
-from codequarry.settings import Settings
+from codequarry.settings import Settings, load
 from codequarry.store import open_ledger, open_store
 from codequarry.types import Repository, Request, Source
 from codequarry.workers.app import make_app
@@ -55,12 +55,14 @@ def elasticsearch(tls, elasticsearch_url):
 
 
 def settings_of(folder, location, prefix, ca=""):
-    return Settings(
-        data_dir=folder,
-        elasticsearch_url=location,
-        elasticsearch_index_prefix=prefix,
-        elasticsearch_ca_file=str(ca),
-    )
+    """The settings as a part of the installation reads them."""
+    environment = {
+        "CODEQUARRY_DATA_DIR": str(folder),
+        "CODEQUARRY_ELASTICSEARCH_URL": location,
+        "CODEQUARRY_ELASTICSEARCH_INDEX_PREFIX": prefix,
+        "CODEQUARRY_ELASTICSEARCH_CA_FILE": str(ca),
+    }
+    return load(folder, environment)
 
 
 # -------------------------------------------------------------------------------------------------------- Elasticsearch
