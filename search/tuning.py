@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,7 @@ class Tuning:
         """The mean gain of a question."""
         return mean(self.after) - mean(self.before)
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the gain, in pairs. Questions are drawn, since a team's repositories are no sample of others."""
         return interval_of_mean([after - before for before, after in zip(self.before, self.after, strict=True)])
