@@ -113,7 +113,7 @@ def minimum(
         way = slope.copy()
         factors: list[float] = []
         for move, turn in reversed(moves):
-            factors.append((move @ way) / (turn @ move))
+            factors.append(float(move @ way) / float(turn @ move))
             way -= factors[-1] * turn
         if moves:
             move, turn = moves[-1]
