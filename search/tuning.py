@@ -36,8 +36,12 @@ from codequarry.types import Candidate, SourceState
 if TYPE_CHECKING:
     from codequarry.search.fitting import Array
 
-STRENGTH = 20.0
-"""The ridge, times the questions that are fitted to: how many questions it takes to move the weights far."""
+STRENGTH = 60.0
+"""The ridge, times the questions that are fitted to: how many questions it takes to move the weights far.
+
+With a third of it, fits to the ten to thirty questions of one repository did harm in the mean of 21 repositories, held out
+(NDCG@10 -.006); with this they do not (+.002).
+"""
 
 LEAST = 10
 """Questions that a fit needs: what fewer say may be chance, whatever the interval."""

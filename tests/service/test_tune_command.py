@@ -7,7 +7,11 @@ import json
 import pytest
 from commandline import Command, fill
 
-WORDS = "amber birch cedar delta ember fjord grove haven inlet jetty knoll lotus".split()
+WORDS = [
+    one + end
+    for end in ("", "wick", "stead", "holm")
+    for one in "amber birch cedar delta ember fjord grove haven".split()
+]
 WEIGHTS = "ranking-weights.json"
 
 
