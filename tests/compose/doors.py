@@ -111,6 +111,8 @@ class Tunnel:
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
         self._behind = behind
+        self._open: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
@@ -121,13 +123,18 @@ class Tunnel:
         self._ready.set()
         await self._stop.wait()
         server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.gather(*self._passing, return_exceptions=True)
 
     async def _pass_on(self, reader, writer):
+        self._passing.add(asyncio.current_task())
         try:
             reader_behind, writer_behind = await asyncio.open_connection("127.0.0.1", self._behind)
         except OSError:
             writer.close()
             return
+        self._open |= {writer, writer_behind}
         await asyncio.gather(self._copy(reader, writer_behind), self._copy(reader_behind, writer))
 
     async def _copy(self, reader, writer):

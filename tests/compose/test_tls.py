@@ -25,6 +25,7 @@ from codequarry.errors import SettingsError, StoreError
 from codequarry.hints import RedisQueue
 from codequarry.settings import Settings, load
 from codequarry.store import open_ledger, open_store
+from codequarry.text import question_terms
 from codequarry.types import Repository, Request, Source
 from codequarry.workers.app import make_app
 
@@ -75,7 +76,7 @@ def test_index_and_ledger_work_over_tls_with_a_password(tmp_path, tls, elasticse
     store = open_store(settings.store, create=True, settings=settings)
     store.prepare(EMBEDDER, RECIPE)
     publish(store, MAIN, FILES)
-    found = store.retrieve(Request(terms=("parse",), words=10))
+    found = store.retrieve(Request(terms=question_terms("parse json"), words=10))
     assert [candidate.path for candidate in found.candidates] == ["src/parser.py"]
     assert all(check.ok for check in store.check() if check.part == "elasticsearch")
     store.close()
