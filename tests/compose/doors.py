@@ -124,7 +124,8 @@ class Tunnel:
         await self._stop.wait()
         server.close()
         for writer in self._open:
-            writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # before Python 3.11.4, where TLS has come to its end by itself
+                writer.transport.abort()
         await asyncio.gather(*self._passing, return_exceptions=True)
 
     async def _pass_on(self, reader, writer):
