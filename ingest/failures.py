@@ -83,4 +83,5 @@ def decoded(data: bytes) -> str:
 
 def scrub(text: str) -> str:
     """The text without what stands between `://` and `@`: for messages and logs."""
-    return re.sub(r"://[^/@\s]*(?:@[^/@\s]*)*@", "://***@", text)
+    # Only ASCII's blanks end an address: in a password there may be any other sign.
+    return re.sub(r"://[^/@\s]*(?:@[^/@\s]*)*@", "://***@", text, flags=re.ASCII)

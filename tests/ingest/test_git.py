@@ -7,7 +7,7 @@ import pickle
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codequarry.errors import GitError
@@ -153,11 +153,8 @@ def test_progress_is_told_line_by_line(repository, tmp_path):
     assert all("\r" not in line for line in told)
 
 
-@given(
-    st.text(min_size=1).filter(
-        lambda text: not set(text) & set("@/ \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0") and text.strip() == text
-    )
-)
+@example("0\u16800")
+@given(st.text(min_size=1).filter(lambda text: not set(text) & set("@/ \t\r\n\v\f")))
 def test_no_credential_stays_in_a_text(secret):
     assert "canary" not in scrub(f"fatal: unable to access 'https://canary{secret}@host/x' and ssh://canary{secret}@y")
 
