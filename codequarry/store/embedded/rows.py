@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -103,6 +104,8 @@ class Database:
         self.path = os.path.join(folder, FILE)
         self._free: deque[sqlite3.Connection] = deque()
         self._process = os.getpid()
+        # Whoever forgets to close a store leaves no connection open either; Python 3.13 warns of such.
+        weakref.finalize(self, _close, self._free, self._process).atexit = False
 
     def connect(self) -> sqlite3.Connection:
         """A connection of one's own, for writing."""
@@ -162,9 +165,13 @@ class Database:
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
-        if self._process == os.getpid():
-            while self._free:
-                self._free.pop().close()
+        _close(self._free, self._process)
+
+
+def _close(free: deque[sqlite3.Connection], process: int) -> None:
+    if process == os.getpid():
+        while free:
+            free.pop().close()
 
 
 @contextmanager
