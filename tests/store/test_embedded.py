@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 
 from codequarry import text
 from codequarry.errors import IndexMissing, ModelMismatch, SchemaMismatch, StoreError, WriterBusy
-from codequarry.store.embedded import EmbeddedStore, facts, identifiers, vectors, writer
+from codequarry.store.embedded import EmbeddedStore, facts, identifiers, ledger, vectors, writer
 from codequarry.store.prefilter import requirement
 from codequarry.store.schema import terms_hash
 from codequarry.types import Pattern, Request, Scope, Shown, Source, Symbol
@@ -39,10 +40,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(folder: Path) -> EmbeddedStore:
+def store(folder: Path) -> Iterator[EmbeddedStore]:
     made = EmbeddedStore(folder, create=True)
     made.prepare(EMBEDDER, RECIPE)
-    return made
+    yield made
+    made.close()
 
 
 def names(store: EmbeddedStore, *terms: str, **scope: Any) -> set[str]:
@@ -269,6 +271,18 @@ def test_a_damaged_database_is_said_with_what_to_do(store: EmbeddedStore, folder
         said = [error.hint]
     assert said
     assert all(said)
+
+
+@pytest.mark.parametrize(("name", "opened"), [("quarry.db", EmbeddedStore), (ledger.FILE, ledger.SqliteRows)])
+def test_a_file_that_is_no_database_is_not_kept_open(
+    tmp_path: Path, name: str, opened: Callable[[Path], object]
+) -> None:
+    (tmp_path / name).write_bytes(b"not a database at all" * 500)
+    with pytest.raises(StoreError) as raised:
+        opened(tmp_path)
+    held = [os.readlink(handle) for handle in Path("/proc/self/fd").iterdir() if handle.is_symlink()]
+    assert raised.value.hint
+    assert str(tmp_path / name) not in held
 
 
 def test_missing_words_are_said_with_what_to_do(store: EmbeddedStore, folder: Path) -> None:

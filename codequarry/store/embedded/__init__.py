@@ -69,11 +69,15 @@ class EmbeddedStore:
         self._faults = Faults(self.location)
         self._database = rows.Database(self.location)
         self._reader: Reader | None = None
-        with self._faults:
-            if self._database.exists():
-                self._open()
-            elif not create:
-                raise schema.index_missing(self.location)
+        try:
+            with self._faults:
+                if self._database.exists():
+                    self._open()
+                elif not create:
+                    raise schema.index_missing(self.location)
+        except CodequarryError:
+            self._database.close()
+            raise
 
     def _open(self) -> Reader:
         if self._reader is None:

@@ -46,10 +46,14 @@ class SqliteRows:
         with _faults(self._path):
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
-            Path(self._path).chmod(0o600)  # it holds the secrets of webhooks
-            self._connection.execute("pragma journal_mode=wal")
-            self._connection.execute("pragma synchronous=full")
-            self._prepare()
+            try:
+                Path(self._path).chmod(0o600)  # it holds the secrets of webhooks
+                self._connection.execute("pragma journal_mode=wal")
+                self._connection.execute("pragma synchronous=full")
+                self._prepare()
+            except BaseException:  # whatever it is: a file that is no database, another layout, Ctrl-C
+                self._connection.close()
+                raise
         self._process = os.getpid()
 
     def _prepare(self) -> None:
@@ -60,7 +64,6 @@ class SqliteRows:
                     self._connection.execute(statement)
                 self._connection.execute(f"pragma user_version={_VERSION}")
         if version not in (0, _VERSION):
-            self._connection.close()
             raise SchemaMismatch(
                 f"{self._path} was written by another version of codequarry",
                 hint="use that version, or move the file away",

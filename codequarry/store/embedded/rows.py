@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -104,15 +103,17 @@ class Database:
         self.path = os.path.join(folder, FILE)
         self._free: deque[sqlite3.Connection] = deque()
         self._process = os.getpid()
-        # Whoever forgets to close a store leaves no connection open either; Python 3.13 warns of such.
-        weakref.finalize(self, _close, self._free, self._process).atexit = False
 
     def connect(self) -> sqlite3.Connection:
         """A connection of one's own, for writing."""
         # isolation_level None: transactions are begun by hand, so that reads have one too.
         connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None, check_same_thread=False)
-        connection.execute("pragma synchronous=full")
-        connection.execute("pragma temp_store=memory")
+        try:
+            connection.execute("pragma synchronous=full")
+            connection.execute("pragma temp_store=memory")
+        except BaseException:  # whatever it is: a file that is no database, a full disk, Ctrl-C
+            connection.close()
+            raise
         return connection
 
     def create(self, meta: Iterable[tuple[str, object]]) -> None:
@@ -165,13 +166,9 @@ class Database:
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
-        _close(self._free, self._process)
-
-
-def _close(free: deque[sqlite3.Connection], process: int) -> None:
-    if process == os.getpid():
-        while free:
-            free.pop().close()
+        if self._process == os.getpid():
+            while self._free:
+                self._free.pop().close()
 
 
 @contextmanager
