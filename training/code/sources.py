@@ -12,8 +12,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codequarry import text
-
 SENTENCE, REMARK, HEAD = 0, 1, 2
 """Kinds of pairs: documentation of a definition; a comment inside a body; the head of a file or module."""
 
@@ -322,8 +320,3 @@ def _is_head(line: str) -> bool:
 def _name(line: str) -> str:
     found = _NAMED.search(line)
     return next((group for group in found.groups() if group), "") if found else ""
-
-
-def lines_of_terms(lines: list[str]) -> list[list[str]]:
-    """The search's terms of each line."""
-    return [text.terms(line).split() if line and not line.isspace() else [] for line in lines]

@@ -92,10 +92,6 @@ class Words:
         """How many documents a query has, those of removed files included."""
         return int(self.searcher.search(query, 1, count=True).count)
 
-    def has(self, field: str, value: str | int) -> bool:
-        """Whether any document has the term."""
-        return bool(self.searcher.doc_freq(field, key(value) if isinstance(value, str) else value))
-
     def any_of(self, field: str, values: Iterable[str | int]) -> Query:
         """Documents with one of the terms; scores mean nothing."""
         # Term by term: a term set walks the whole dictionary, four times as long for some hundred terms.
