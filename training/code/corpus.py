@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import re
 import sys
-from array import array
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import registries
-import sources
-from numpy.typing import NDArray
 from registries import Package
 
-from codequarry import text
+from codequarry.models.training import sources
+from codequarry.models.training.corpus import Corpus, Part, join
 
 VOCABULARY = 40_000
 PACKAGE_BYTES = 2_000_000  # at most so much source of one package, so that none makes the model
 THIN_BYTES = 12_000_000  # of each language that few packages are written in
 PACKAGE_PAIRS = 6_000
 _THIN = {"csharp", "elixir", "kotlin", "lua", "php", "ruby", "scala", "shell", "swift", "zig"}
-
-Ints = NDArray[np.int32]
 
 EXCLUDED = Path(__file__).with_name("excluded.tsv")
 """Files that stand in a benchmark too (vendored libraries, siblings by one author), found by leaks.py: package, digest
@@ -45,6 +39,12 @@ _PERMISSIVE = re.compile(
 )
 _OTHER = re.compile(
     r"\b(?:A|L)?GPL|\bGNU\b|\bMPL|Mozilla|\bEPL|Eclipse|CDDL|EUPL|\bCC-BY|SSPL|BUSL|Business|Elastic|proprietary", re.I
+)
+
+_NOT_OURS = re.compile(
+    r"General Public Licen|\bA?GPL|Mozilla Public|\bMPL[ -]|Creative Commons|Eclipse Public|Common Development and Dist"
+    r"|proprietary and confidential|Business Source|Server Side Public|Elastic License|Commons Clause",
+    re.IGNORECASE,
 )
 
 
@@ -99,103 +99,19 @@ def check(packages: list[Package], apart: set[str]) -> list[Package]:
     return kept
 
 
-@dataclass
-class Corpus:
-    """Files and pairs as arrays. Ids of terms are rows of the vocabulary, -1 for none of them.
-
-    File f has lines `lines[f]` to `lines[f + 1]`; line i has code `code[code_at[i]:code_at[i + 1]]` and comments likewise;
-    `paths` are the terms of each file's path. A row of `pairs` is (file, kind, first line, last, first hidden line, last)
-    with lines counted within the file; sentences and names of pairs are lists of terms.
-    """
-
-    terms: list[str]
-    counts: NDArray[np.int64]
-    code: Ints
-    code_at: NDArray[np.int64]
-    remarks: Ints
-    remarks_at: NDArray[np.int64]
-    lines: NDArray[np.int64]
-    file_package: Ints
-    file_language: Ints
-    file_digest: NDArray[np.int64]
-    paths: Ints
-    paths_at: NDArray[np.int64]
-    pairs: Ints
-    said: Ints
-    said_at: NDArray[np.int64]
-    names: Ints
-    names_at: NDArray[np.int64]
-    packages: list[str]
-
-    def save(self, path: Path) -> None:
-        """Writes all of it as one .npz file."""
-        arrays: dict[str, Any] = {key: np.asarray(value) for key, value in vars(self).items()}
-        np.savez(path, **arrays)
-
-    @staticmethod
-    def load(path: Path) -> Corpus:
-        """What `save` wrote."""
-        with np.load(path) as arrays:
-            whole: dict[str, Any] = {key: arrays[key] for key in arrays.files}
-        whole["terms"], whole["packages"] = whole["terms"].tolist(), whole["packages"].tolist()
-        return Corpus(**whole)
+def usable(data: bytes) -> bool:
+    """Whether a file's head allows its use and it is written by people."""
+    return not _NOT_OURS.search(data[:4000].decode("utf-8", "replace")) and sources.is_written(data)
 
 
-class _Ragged:
-    """Lists of terms, one after the other, with where each ends."""
-
-    def __init__(self) -> None:
-        self.ids = array("i")
-        self.ends = array("i")
-
-    def add(self, ids: Iterable[int]) -> None:
-        self.ids.extend(ids)
-        self.ends.append(len(self.ids))
-
-    def array(self) -> Ints:
-        return np.array(self.ids, np.int32)
-
-
-class _Part:
-    """What one package gives; ids are its own until parts are joined."""
-
-    def __init__(self, package: Package) -> None:
-        self.package = package
-        self.known: dict[str, int] = {}
-        self.code, self.remarks, self.paths, self.said, self.names = (_Ragged() for _ in range(5))
-        self.lines: list[int] = []
-        self.languages: list[int] = []
-        self.digests: list[int] = []
-        self.pairs: list[tuple[int, ...]] = []
-
-    def numbers(self, terms: Iterable[str]) -> list[int]:
-        known = self.known
-        return [known.setdefault(term, len(known)) for term in terms]
-
-    def add(self, path: str, language: str, source: str) -> None:
-        code, remarks, comments = sources.split(source, path)
-        file = len(self.lines)
-        for pair in sources.pairs(code, comments, language):
-            self.pairs.append((file, pair.kind, pair.start, pair.end, *pair.hidden))
-            self.said.add(self.numbers(text.terms(pair.sentence).split()))
-            self.names.add(self.numbers(text.terms(pair.name).split()))
-        for line in code:
-            self.code.add(self.numbers(text.terms(line).split()))
-        for line in remarks:
-            self.remarks.add(self.numbers(text.terms(line).split()))
-        self.paths.add(self.numbers(text.terms(path).split()))
-        self.lines.append(len(code))
-        self.languages.append(sources.LANGUAGES.index(language))
-
-
-def _read(package: Package) -> _Part:
-    part = _Part(package)
+def _read(package: Package) -> Part:
+    part = Part(package.key)
     rules = registries.debian_licences(package)[0] if package.registry == "debian" else []
     found: list[tuple[int, str, bytes]] = []
     for path, data in registries.files(package, lambda name: bool(sources.language(name))):
         # In the order of a digest of the path: a sample that is the same wherever it is made.
         key = int.from_bytes(blake2b(f"{package.key}\0{path}".encode(), digest_size=8).digest(), "big", signed=True)
-        if sources.usable(data) and _allowed(path, rules):
+        if usable(data) and _allowed(path, rules):
             found.append((key, path, data))
     total: dict[bool, int] = {True: 0, False: 0}
     for key, path, data in sorted(found):
@@ -203,10 +119,7 @@ def _read(package: Package) -> _Part:
         total[thin] += len(data)
         if total[thin] > (THIN_BYTES if thin else PACKAGE_BYTES) or len(part.pairs) > PACKAGE_PAIRS:
             continue
-        part.digests.append(key)
-        part.add(
-            path, sources.language(path), data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-        )
+        part.add(path, data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"), key)
     return part
 
 
@@ -228,48 +141,12 @@ def build(packages: list[Package], workers: int = 2) -> Corpus:
     spread: dict[str, int] = {}
     counted: dict[str, int] = {}
     for part in parts:
-        every = np.bincount(
-            np.concatenate([part.code.array(), part.remarks.array()]), minlength=len(part.known)
-        ).tolist()
-        for term, count in zip(part.known, every, strict=True):
+        for term, count in part.counts().items():
             spread[term] = spread.get(term, 0) + 1
             counted[term] = counted.get(term, 0) + count
     order = sorted(spread, key=lambda term: (-min(spread[term], 20), -counted[term], term))[:VOCABULARY]
     terms = sorted(order, key=str.encode)
-    row = {term: index for index, term in enumerate(terms)}
-    joined = _join(parts, row)
-    return Corpus(
-        terms=terms, counts=np.array([counted[t] for t in terms]), packages=[p.package.key for p in parts], **joined
-    )
-
-
-def _join(parts: list[_Part], row: dict[str, int]) -> dict[str, Any]:
-    maps = [np.array([row.get(term, -1) for term in part.known], np.int32) for part in parts]
-
-    def ragged(of: str) -> tuple[Ints, NDArray[np.int64]]:
-        ids, ends, base = [], [np.zeros(1, np.int64)], 0
-        for part, table in zip(parts, maps, strict=True):
-            one: _Ragged = getattr(part, of)
-            mapped = table[one.array()]
-            kept = np.concatenate([[0], np.cumsum(mapped >= 0)])
-            ends.append(base + kept[np.array(one.ends, np.int64)])
-            ids.append(mapped[mapped >= 0])
-            base += int(kept[-1])
-        return np.concatenate(ids), np.concatenate(ends)
-
-    whole: dict[str, Any] = {}
-    for of in ("code", "remarks", "paths", "said", "names"):
-        whole[of], whole[f"{of}_at"] = ragged(of)
-    whole["file_digest"] = np.concatenate([np.array(part.digests, np.int64) for part in parts])
-    first = np.cumsum([0] + [len(part.lines) for part in parts])
-    whole["lines"] = np.concatenate([[0], np.cumsum(np.concatenate([part.lines for part in parts]))])
-    whole["file_package"] = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part.lines) for part in parts])
-    whole["file_language"] = np.concatenate([np.array(part.languages, np.int32) for part in parts])
-    tables = [np.array(part.pairs, np.int32).reshape(-1, 6) for part in parts]
-    for table, base in zip(tables, first, strict=False):
-        table[:, 0] += base
-    whole["pairs"] = np.concatenate(tables)
-    return whole
+    return join(parts, terms, np.array([counted[term] for term in terms]))
 
 
 def summary(corpus: Corpus) -> Iterator[str]:

@@ -22,13 +22,13 @@ from pathlib import Path
 import corpus as corpora
 import numpy as np
 import registries
-import sources
-from corpus import Corpus
-from train import Settings
 
 from codequarry import text
 from codequarry.models.saved import quantise
 from codequarry.models.terms import FILES, TermEmbedder
+from codequarry.models.training import sources
+from codequarry.models.training.contrast import Settings
+from codequarry.models.training.corpus import Corpus
 
 SURFACES = 30_000  # unstemmed parts of the exported vocabulary
 LAST = "§"  # stands before the last occurrence of a part; both forms are in the vocabulary
@@ -95,7 +95,7 @@ def surfaces(packages: Iterable[registries.Package]) -> Counter[str]:
     for package in packages:
         total = 0
         for _, data in registries.files(package, lambda name: bool(sources.language(name))):
-            if corpora.sources.usable(data):
+            if corpora.usable(data):
                 words.update(text.words(data))
                 total += len(data)
                 if total > each:

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import sources
-from corpus import EXCLUDED, Corpus, excluded
+from corpus import EXCLUDED, excluded
 
 from codequarry import text
+from codequarry.models.training import sources
+from codequarry.models.training.corpus import Corpus
 
 LONG = 8  # terms of a line that says something
 SHARE = 0.6
@@ -64,7 +65,7 @@ def lines_of(trees: list[Path], rows: dict[str, int]) -> Iterator[int]:
     """Hashes of the long lines of every collected language's files below the folders."""
     for tree in trees:
         for path in tree.rglob("*"):
-            if path.suffix[1:].lower() in sources._LANGUAGE and path.is_file():
+            if path.suffix[1:].lower() in sources.EXTENSIONS and path.is_file():
                 for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                     ids = [rows[term] for term in text.terms(line).split() if term in rows]
                     if len(ids) >= LONG:

@@ -21,8 +21,10 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 import corpus as corpora
 import numpy as np
 import registries
-from corpus import Corpus
-from train import Settings, Trial, train
+from train import train, trial
+
+from codequarry.models.training.contrast import Settings
+from codequarry.models.training.corpus import Corpus
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parents[1] / "codequarry" / "data" / "code"
@@ -49,7 +51,7 @@ def main() -> None:
     tables = [train(whole, Settings(seed=seed)) for seed in range(RUNS)]
     table = np.asarray(np.mean(tables, axis=0), np.float32)
     np.save(options.cache / "table.npy", table)
-    score, by_language = Trial(whole).score(table, Settings().saturation)
+    score, by_language = trial(whole).score(table, Settings().saturation)
     print(f"held-out packages: NDCG@10 {score:.4f}", by_language)
     from export import write
 

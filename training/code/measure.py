@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sources
 
+from codequarry.models.training import sources
 from codequarry.ports import Embedder
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "bench"))
@@ -76,7 +76,7 @@ def chunks_of(tree: Path) -> tuple[list[dict[str, Any]], list[str]]:
     hits, texts = [], []
     for path in sorted(tree.rglob("*")):
         suffix = path.suffix[1:].lower()
-        if (suffix not in sources._LANGUAGE and suffix not in ("bats", "fs", "hpp")) or not path.is_file():
+        if (suffix not in sources.EXTENSIONS and suffix not in ("bats", "fs", "hpp")) or not path.is_file():
             continue
         where = path.relative_to(tree).as_posix()
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -77,6 +77,7 @@ _ROWS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 )
 _LANGUAGE = {extension: (name, family) for name, family, extensions in _ROWS for extension in extensions.split()}
 LANGUAGES = tuple(name for name, _, _ in _ROWS)
+EXTENSIONS = frozenset(_LANGUAGE)
 
 # Other people's code inside a package, tests, what a build made.
 _LEFT_OUT = re.compile(
@@ -85,11 +86,6 @@ _LEFT_OUT = re.compile(
     r"dist|build|out|umd|cjs|generated|gen|migrations|locale|locales|i18n|lang|translations|docs?|man)/"
     r"|[._-](?:min|bundle|umd|generated|pb|test|spec)\.|_pb2|\.pb\.|_test\.|(?:^|/)(?:test_[^/]*|conftest\.py|jquery[^/]*)$"
     r"|\.d\.[mc]?ts$",
-    re.IGNORECASE,
-)
-_NOT_OURS = re.compile(
-    r"General Public Licen|\bA?GPL|Mozilla Public|\bMPL[ -]|Creative Commons|Eclipse Public|Common Development and Dist"
-    r"|proprietary and confidential|Business Source|Server Side Public|Elastic License|Commons Clause",
     re.IGNORECASE,
 )
 _GENERATED = re.compile(
@@ -103,13 +99,11 @@ def language(path: str) -> str:
     return "" if extension not in _LANGUAGE or _LEFT_OUT.search(path) else _LANGUAGE[extension][0]
 
 
-def usable(data: bytes) -> bool:
-    """Whether a file's head allows its use and it is written by people."""
-    head = data[:4000].decode("utf-8", "replace")
-    if _NOT_OURS.search(head) or _GENERATED.search(head[:1500]) or b"\0" in data:
-        return False
+def is_written(data: bytes) -> bool:
+    """Whether people wrote the file, as far as its first lines and the length of its lines tell."""
     lines = data.count(b"\n") + 1
-    return lines >= 5 and len(data) / lines < 120
+    head = data[:1500].decode("utf-8", "replace")
+    return lines >= 5 and len(data) / lines < 120 and b"\0" not in data and not _GENERATED.search(head)
 
 
 @dataclass(frozen=True)
