@@ -142,6 +142,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("job_limit_s", "count", "3600", "seconds", "How long one run of a job may take before it is stopped."),
     Setting(
+        "job_nice",
+        "count",
+        "10",
+        "0 to 19",
+        "How far jobs give way to other processes of the machine, as `nice` has it: so questions stay quick while indexing runs.",
+    ),
+    Setting(
         "local_repositories",
         "flag",
         "false",
@@ -270,6 +277,7 @@ class Settings:
     redis_url: str = ""
     job_attempts: int = 5
     job_limit_s: int = 3600
+    job_nice: int = 10
     local_repositories: bool = False
     host: str = "127.0.0.1"
     port: int = 8765

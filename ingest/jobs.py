@@ -72,12 +72,17 @@ class LocalQueue:
 
     def poke(self, kind: str, source: Source) -> None:
         """Wakes the loop, or lets it look once more."""
+        self.wake()
+
+    def wake(self) -> None:
+        """The same, where it is not said what there is to do."""
         self._poked.set()
 
-    def wait(self, limit_s: float) -> None:
-        """Returns when there was a poke since the last time, or after so many seconds."""
-        self._poked.wait(limit_s)
+    def wait(self, limit_s: float) -> bool:
+        """Returns when there was a poke since the last time (True), or after so many seconds."""
+        poked = self._poked.wait(limit_s)
         self._poked.clear()
+        return poked
 
 
 class NeedsModel(Exception):
@@ -118,7 +123,6 @@ class Runner:
         lease_s: float = LEASE_S,
         beat_s: float = 2.0,
         on_hang: Callable[[], None] = lambda: None,
-        isolate: bool = False,
     ) -> None:
         """What runs where.
 
@@ -132,12 +136,10 @@ class Runner:
             lease_s: how long a lease lasts without a sign of life.
             beat_s: how often there is one, and how soon a cancelled job notices.
             on_hang: called from a thread when a run does not end at its limit.
-            isolate: files are always prepared in other processes, since this one does more than run jobs.
         """
         self.store, self.ledger, self.queue, self.settings = store, ledger, queue, settings
         self._queues, self._embedder = frozenset(queues), embedder
         self._lease_s, self._beat_s, self._on_hang = lease_s, beat_s, on_hang
-        self._isolate = isolate
         self.ending: Flag = threading.Event()  # once set, a run stops at its next step and nothing is begun
         self._profile, self._rules = profile_of(settings), network.rules_of(settings)
         self._mirrors = settings.data_dir / "mirrors"
@@ -318,7 +320,7 @@ class Runner:
             profile=self._profile,
             processes=self.settings.workers,
             wait_s=5.0,
-            isolate=self._isolate or lease.job.attempts > 1,  # a run that began and did not end may have died of a file
+            isolate=lease.job.attempts > 1,  # a run that began and did not end may have died of a file
         )
         before = {state.source: state for state in self.store.sources() if state.source.repo == source.repo}
         is_default = source.branch == default_of(repository, [*(known.branch for known in before), source.branch])

@@ -77,6 +77,7 @@ def run_pool(queue: str, concurrency: int, supervisor: int) -> None:
     die_with(supervisor)
     pool_id = os.getpid()
     settings = load()
+    os.nice(min(settings.job_nice, 19))  # its children, git among them, are as nice
     app = make_app(settings)
     tasks.register(app, settings, queue, concurrency)
     if queue != "embed":  # a pool that forks

@@ -72,11 +72,11 @@ def world(tmp_path, repository):
             self.repo = self.ledger.register(describe(str(self.forge.folder), self.settings)).repo
             self.source = Source(self.repo, "main")
 
-        def run(self, **options):
+        def run(self):
             self.ledger.want(self.source)
             store = open_store(self.settings.store, create=True)
             try:
-                assert Runner(store, self.ledger, LocalQueue(), self.settings, **options).run_one(self.source)
+                assert Runner(store, self.ledger, LocalQueue(), self.settings).run_one(self.source)
                 assert self.ledger.job(self.source).state == "done", self.ledger.job(self.source).error
                 return {row.path for row in store.dump()}, list(store.skipped(self.source))
             finally:
@@ -87,8 +87,9 @@ def world(tmp_path, repository):
     made.ledger.close()
 
 
-def many(count=300):
-    return {f"d{number % 7}/f{number}.py": f"def f{number}(): return {number}\n" for number in range(count)}
+def many(count=300, of=""):
+    """So many files that other processes prepare them; `of`: other bytes than before."""
+    return {f"d{number % 7}/f{number}.py": f"def f{number}(): return {number}{of}\n" for number in range(count)}
 
 
 @pytest.mark.parametrize("fault", ["crash", "memory", "hang"])
@@ -114,16 +115,16 @@ def test_it_is_tried_again_when_its_bytes_or_the_recipe_change_and_not_before(wo
     world.forge.commit({**many(), "poison.py": "def crash(): pass\n"})
     world.run()
     tried = len(log.read_text().splitlines())
-    world.forge.commit({"other.py": "def other(): pass\n"})
-    shown, skipped = world.run(isolate=True)
+    world.forge.commit({"other.py": "def other(): pass\n", **many(of=" + 1")})
+    shown, skipped = world.run()
     assert "other.py" in shown and [skip.reason for skip in skipped] == ["crashed"]
     assert len(log.read_text().splitlines()) == tried
     monkeypatch.setattr(files, "RECIPE", "next")
-    world.forge.commit({"third.py": "def third(): pass\n"})
-    assert [skip.reason for skip in world.run(isolate=True)[1]] == ["crashed"]
+    world.forge.commit({"third.py": "def third(): pass\n", **many(of=" + 2")})
+    assert [skip.reason for skip in world.run()[1]] == ["crashed"]
     assert len(log.read_text().splitlines()) == tried + ATTEMPTS
     world.forge.commit({"poison.py": "def good(): pass\n"})
-    shown, skipped = world.run(isolate=True)
+    shown, skipped = world.run()
     assert "poison.py" in shown and skipped == []
 
 
