@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[EmbeddedStore]:
-    made = EmbeddedStore(folder, create=True)
+def opened() -> Iterator[Callable[..., EmbeddedStore]]:
+    """Opens stores that are closed at the end."""
+    with ExitStack() as stack:
+        yield lambda *args, **given: stack.enter_context(closing(EmbeddedStore(*args, **given)))
+
+
+@pytest.fixture
+def store(folder: Path, opened: Callable[..., EmbeddedStore]) -> EmbeddedStore:
+    made = opened(folder, create=True)
     made.prepare(EMBEDDER, RECIPE)
-    yield made
-    made.close()
+    return made
 
 
 def names(store: EmbeddedStore, *terms: str, **scope: Any) -> set[str]:
@@ -72,13 +79,15 @@ def test_a_folder_without_an_index_is_refused_and_not_made(folder: Path) -> None
     assert not folder.exists()
 
 
-def test_an_index_that_was_only_begun_is_none_and_can_be_made(folder: Path) -> None:
+def test_an_index_that_was_only_begun_is_none_and_can_be_made(
+    folder: Path, opened: Callable[..., EmbeddedStore]
+) -> None:
     folder.mkdir()
     (folder / "quarry.db").write_bytes(b"")
     (folder / "vectors.i8").write_bytes(b"half")
     with pytest.raises(IndexMissing):
         EmbeddedStore(folder)
-    store = EmbeddedStore(folder, create=True)
+    store = opened(folder, create=True)
     assert store.model() is None
     with pytest.raises(IndexMissing):
         store.publish(MAIN)
@@ -134,9 +143,11 @@ def test_versions_made_by_another_recipe_are_made_again(store: EmbeddedStore) ->
 # ---------------------------------------------------------------------------------------------------------------- the lock
 
 
-def test_a_second_writer_is_told_who_writes_and_readers_do_not_wait(store: EmbeddedStore, folder: Path) -> None:
+def test_a_second_writer_is_told_who_writes_and_readers_do_not_wait(
+    store: EmbeddedStore, folder: Path, opened: Callable[..., EmbeddedStore]
+) -> None:
     publish(store, MAIN, FILES)
-    other = EmbeddedStore(folder)
+    other = opened(folder)
     with store.publish(MAIN):
         with pytest.raises(WriterBusy) as raised:
             other.publish(OTHER)
@@ -148,10 +159,12 @@ def test_a_second_writer_is_told_who_writes_and_readers_do_not_wait(store: Embed
         pass
 
 
-def test_a_writer_that_waits_gets_its_turn(store: EmbeddedStore, folder: Path) -> None:
+def test_a_writer_that_waits_gets_its_turn(
+    store: EmbeddedStore, folder: Path, opened: Callable[..., EmbeddedStore]
+) -> None:
     first = store.publish(MAIN)
     with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(EmbeddedStore(folder).publish, OTHER, wait_s=60.0)
+        second = pool.submit(opened(folder).publish, OTHER, wait_s=60.0)
         first.__exit__(None, None, None)
         with second.result(timeout=60):
             assert store.sources()[1].building
@@ -253,7 +266,9 @@ def test_a_database_without_room_leaves_the_index_as_it_was(store: EmbeddedStore
     assert store.read_file(MAIN, "big.txt").text == big.text.decode()
 
 
-def test_a_damaged_database_is_said_with_what_to_do(store: EmbeddedStore, folder: Path) -> None:
+def test_a_damaged_database_is_said_with_what_to_do(
+    store: EmbeddedStore, folder: Path, opened: Callable[..., EmbeddedStore]
+) -> None:
     publish(store, MAIN, FILES)
     store.close()
     data = (folder / "quarry.db").read_bytes()
@@ -266,7 +281,7 @@ def test_a_damaged_database_is_said_with_what_to_do(store: EmbeddedStore, folder
     # Half of the file is lost: whichever half it is, someone says so.
     (folder / "quarry.db").write_bytes(data[: len(data) // 2].ljust(len(data), b"\xff"))
     try:
-        said = [check.hint for check in EmbeddedStore(folder).check() if not check.ok]
+        said = [check.hint for check in opened(folder).check() if not check.ok]
     except StoreError as error:
         said = [error.hint]
     assert said
@@ -285,11 +300,13 @@ def test_a_file_that_is_no_database_is_not_kept_open(
     assert str(tmp_path / name) not in held
 
 
-def test_missing_words_are_said_with_what_to_do(store: EmbeddedStore, folder: Path) -> None:
+def test_missing_words_are_said_with_what_to_do(
+    store: EmbeddedStore, folder: Path, opened: Callable[..., EmbeddedStore]
+) -> None:
     publish(store, MAIN, FILES)
     store.close()
     shutil.rmtree(folder / "words")
-    broken = EmbeddedStore(folder)
+    broken = opened(folder)
     with pytest.raises(StoreError) as raised:
         broken.retrieve(Request(terms=("lock",)))
     assert raised.value.hint
@@ -419,11 +436,13 @@ def test_threads_search_while_one_publishes(store: EmbeddedStore) -> None:
             assert {"a.py", "b.py"} <= {one.path for one in answer.result(timeout=60).candidates}
 
 
-def test_above_the_limit_vectors_rank_only_what_the_words_found(store: EmbeddedStore, folder: Path) -> None:
+def test_above_the_limit_vectors_rank_only_what_the_words_found(
+    store: EmbeddedStore, folder: Path, opened: Callable[..., EmbeddedStore]
+) -> None:
     publish(store, MAIN, {**FILES, "c.py": "other = 1\n"})
     publish(store, OTHER, {"d.py": "more = 1\n"})
     request = Request(terms=("unlock",), vector=EMBEDDER.embed_question("other"))
-    large = EmbeddedStore(folder, scan_rows=0).retrieve(request)
+    large = opened(folder, scan_rows=0).retrieve(request)
     assert [(one.path, one.cosine is not None) for one in large.candidates] == [("b.py", True)]
     assert large.notes
     assert len(store.retrieve(request).candidates) == 4

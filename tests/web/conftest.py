@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -108,7 +108,8 @@ def visit(browser):
 def prepared_site(tmp_path_factory):
     """An index to copy."""
     folder = tmp_path_factory.mktemp("site") / "index"
-    fill(EmbeddedStore(folder, create=True))
+    with closing(EmbeddedStore(folder, create=True)) as store:
+        fill(store)
     return folder
 
 
@@ -143,7 +144,8 @@ def any_site(request, tmp_path):
         elasticsearch_index_prefix=request.getfixturevalue("elasticsearch_prefix"),
         rate_limit=0,
     )
-    fill(open_store(settings.store, create=True, settings=settings))
+    with closing(open_store(settings.store, create=True, settings=settings)) as store:
+        fill(store)
     with Running(settings) as service:
         yield service
 
