@@ -29,13 +29,13 @@ from pathlib import Path
 from typing import Any
 
 import released
-import sources
 from registries import Package
 from released import Released
 from scoring import CUT, Label, as_shipped, by_repository, interval, mean, measures, place_of
 
 from codequarry import CodeSearch, connect
 from codequarry.ingest import chunks, languages
+from codequarry.models.training import sources
 from codequarry.search import Engine, parse, retrieve
 from codequarry.search.scope import resolve, visible
 from codequarry.types import Candidate, Request

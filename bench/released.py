@@ -16,9 +16,11 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "training" / "code"))
 
+import corpus
 import registries
-import sources
 from registries import Package
+
+from codequarry.models.training import sources
 
 Change = Callable[[str, str], str]
 """Path and text of a file to the text that is laid out."""
@@ -84,7 +86,7 @@ def texts(row: Released, package: Package) -> Iterator[tuple[str, str]]:
     found = [
         (path, data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
         for path, data in registries.files(package, lambda path: sources.language(path) == row.language)
-        if sources.usable(data)
+        if corpus.usable(data)
     ]
     return iter(sorted(found))
 
@@ -108,8 +110,6 @@ def kept_apart(table: Iterable[Released], files: Iterable[Path]) -> None:
     Raises:
         SystemExit: with the packages that are.
     """
-    import corpus
-
     trained = registries.read_list(TRAINED_ON)
     keys = {one.key for one in trained}
     homes = corpus.kept_apart(files) | {one.repository.lower() for one in trained if one.repository}
