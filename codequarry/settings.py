@@ -209,7 +209,7 @@ SETTINGS: tuple[Setting, ...] = (
         "count",
         "0",
         "threads",
-        "How many requests the service works on at once; 0: twice as many as there are processors.",
+        "How many requests the service works on at once; 0: as many as there are processors, twice as many with Elasticsearch.",
     ),
     Setting(
         "webhook_secret",

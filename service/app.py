@@ -25,7 +25,7 @@ from codequarry.service.backend import Backend
 from codequarry.service.gate import Gate
 from codequarry.service.keyring import KEEP_S, Keyring
 from codequarry.service.metrics import Metrics
-from codequarry.service.pool import Pool
+from codequarry.service.pool import Pool, threads_of
 from codequarry.service.routes import Parts, feedback, health, jobs, repositories, search
 from codequarry.service.security import is_loopback
 from codequarry.service.web import add_page
@@ -70,7 +70,7 @@ def create_app(
     metrics = Metrics()
     if shared:
         metrics.share(*shared)
-    pool = Pool(settings.search_threads, settings.request_timeout_s)
+    pool = Pool(threads_of(settings, backend.location), settings.request_timeout_s)
     parts = Parts(backend, pool, metrics)
 
     from codequarry.service.mcp import over_http

@@ -1,7 +1,6 @@
 """Threads for the work of requests, so that the event loop stays free; how many at once, how many may wait, and for how long.
 
-A search is computing: more threads than processors only help where it waits for a server. What takes too long is answered for,
-and its thread goes on to the end, since nothing can stop it; it counts as busy until then.
+What takes too long is answered for, and its thread goes on to the end, since nothing can stop it; it counts as busy until then.
 """
 
 from __future__ import annotations
@@ -12,9 +11,12 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from codequarry.errors import TimedOut, TooBusy
+
+if TYPE_CHECKING:
+    from codequarry.settings import Settings
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -22,11 +24,20 @@ Result = TypeVar("Result")
 _WAITING_PER_THREAD = 64
 
 
+def threads_of(settings: Settings, location: str) -> int:
+    """How many requests over an index at that place are to be worked on at once.
+
+    Over the embedded store a search computes, and one interpreter computes in one thread at a time: more get in its way. Over a
+    server it waits for half of its time.
+    """
+    return settings.search_threads or (2 if "://" in location else 1) * (os.cpu_count() or 1)
+
+
 class Pool:
     """The threads. Use it from one event loop."""
 
     def __init__(self, threads: int, timeout_s: float) -> None:
-        self.threads = threads or 2 * (os.cpu_count() or 1)
+        self.threads = threads
         self.timeout_s = timeout_s
         self.busy = 0  # requests that run or wait
         self._most = self.threads * (1 + _WAITING_PER_THREAD)

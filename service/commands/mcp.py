@@ -41,14 +41,14 @@ def run(args: Namespace, terminal: Terminal) -> int:
     from codequarry.service.backend import Backend
     from codequarry.service.mcp import over_stdio
     from codequarry.service.metrics import Metrics
-    from codequarry.service.pool import Pool
+    from codequarry.service.pool import Pool, threads_of
     from codequarry.service.routes import Parts
 
     logging.basicConfig(level=logging.WARNING)  # to standard error: the output belongs to the protocol
     backend = Backend(settings, location=location, model=args.model, jobs=False)
 
     async def serve() -> None:
-        pool = Pool(settings.search_threads, settings.request_timeout_s)
+        pool = Pool(threads_of(settings, location), settings.request_timeout_s)
         try:
             await over_stdio(Parts(backend, pool, Metrics()))
         finally:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     Tls = Callable[[object, object], ssl.SSLContext]
 
 DESCRIPTION = """Answers a page at /, REST under /v1, MCP at /mcp and webhooks of the forges, and keeps the registered repositories
-indexed: in a process beside it, or where redis_url is set by workers (codequarry worker). Without keys it listens on this machine only."""
+indexed: in a process beside it, or where redis_url is set by workers (codequarry worker). Without keys it listens on this machine
+only."""
 
 EXAMPLES = """  codequarry serve
   codequarry keys new ci --scope search --scope read

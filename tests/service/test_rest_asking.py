@@ -194,3 +194,45 @@ def test_many_ask_at_once_while_the_index_changes(service):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_answers_are_written_as_other_json_is_whatever_they_hold():
+    from codequarry.service.records import dumps
+    from codequarry.service.routes import encoded
+    from codequarry.types import Answer, Hit, Snippet, Symbol
+
+    odd = ["src/a.py", "naïve/é.py", "caf\udce9.py", "del\x7f.py", "tab\t\u2028\U0001f600\0.py"]
+    for path in odd:
+        hit = Hit(
+            "example.org/a", "c" * 40, "main", path, 1, 2, "python", "f", "code", 0.1 + 0.2, "", False, f"# {path}\n"
+        )
+        hit.snippets = [Snippet(3, 4, "x\n", "", "code", "", (3,))]
+        hit.why = {"words": {"rank": None, "score": 1e-17}}
+        answer = Answer("q", [hit], ["a note"], 1, None, 1.5, {"store.words": 0.25})
+        for value in (answer, Symbol("f", "function", 1), {"paths": [path], "big": 1 << 70}):
+            assert encoded(value) == dumps(value).encode(), path
+
+
+def test_the_short_way_into_a_route_answers_as_the_frameworks_own_does(keyed):
+    """A body that is not as usual goes the long way; both say the same, of scopes too."""
+    bodies = [
+        b'{"query": "retry", "limit": 2}',
+        b'{"query": "retry", "limit": 0}',
+        b'{"query": "retry", "repos": "x"}',
+        b'{"query": "caf\\udce9", "limit": 1}',
+        b'{"query": "retry", "plain": 1}',
+        b'{"query": ',
+        b"[]",
+        b"",
+    ]
+    for scope in ("search", "read"):
+        for body in bodies:
+            short, long = (
+                keyed.ask("POST", "/v1/search", raw=body, key=keyed.keys[scope], headers={"Content-Type": kind})
+                for kind in ("application/json", "application/json; charset=utf-8")
+            )
+            assert short.status == long.status, (scope, body)
+            changes = ("took_ms", "times_ms", "request_id")
+            assert {name: value for name, value in short.json.items() if name not in changes} == {
+                name: value for name, value in long.json.items() if name not in changes
+            }
