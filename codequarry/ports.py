@@ -65,6 +65,14 @@ class Publication(Protocol):
         """What the source shows now, by path; the blob is "" where another recipe than today's made the version."""
         ...
 
+    def begin_with(self, base: Source) -> Mapping[str, Shown]:
+        """Has a source that was never published begin with what another of its repository shows now; returns what it shows then.
+
+        Only for searches it shows that not before the commit, which needs to name differences alone. A source that was published
+        before stays as it is, and so it is where the store has no cheaper way than to be told of every file.
+        """
+        ...
+
     def have(self, keys: Iterable[FileKey]) -> set[FileKey]:
         """Those versions whose chunks are wholly and durably in the store for this repository, shown or not.
 

@@ -98,6 +98,8 @@ class Pipeline:
         started = time.monotonic()
         with self.store.publish(tree.source, wait_s=self.wait_s) as publication:
             shown = publication.shown()
+            if not shown and (base := self._base(tree)) is not None:
+                shown = publication.begin_with(base)
             changed = [entry for entry in tree.entries if _differs(entry, shown.get(entry.path))]
             have = publication.have(FileKey(entry.path, entry.blob) for entry in changed)
             todo = [entry for entry in changed if (entry.path, entry.blob) not in have]
@@ -188,6 +190,17 @@ class Pipeline:
             access=access,
             recipe=recipe(generated=self.options.generated),
         )
+
+    def _base(self, tree: Tree) -> Source | None:
+        """What a new source begins with: another of its repository, of the same commit where there is one, else a default one."""
+        made_by = recipe(generated=self.options.generated)
+        others = [
+            state
+            for state in self.store.sources()
+            if state.source.repo == tree.source.repo and state.source != tree.source and state.recipe == made_by
+        ]
+        near = min(others, key=lambda state: (state.commit != tree.commit, not state.default), default=None)
+        return near.source if near is not None and near.files else None
 
     def _is_default(self, source: Source, states: Sequence[SourceState]) -> bool:
         """Folders are what their owner looks at; of the branches of a repository it is the one that was indexed first."""

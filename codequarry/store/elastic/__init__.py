@@ -4,6 +4,7 @@ client.py     HTTP, bulk writes, compare-and-set       publish.py   the way in: 
 mapping.py    indices, versions, model                 clean.py     what no source shows any more
 documents.py  ids; records to documents and back       query.py     a request as a search
 ledger.py     rows of sources, leases, epochs          read.py      the way out: search, then ask the entries
+layers.py     beginning with what another shows        history.py   what an entry says at an epoch
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from codequarry.ports import Embedder
 from codequarry.store.elastic import checks, clean, documents, mapping
 from codequarry.store.elastic.client import At, Client, Document, Write, pause
 from codequarry.store.elastic.documents import Key, Mark
-from codequarry.store.elastic.ledger import Row, announce, part_at, row_at, row_back, row_out, rows, shown_marks
+from codequarry.store.elastic.history import Moved
+from codequarry.store.elastic.layers import shown_marks
+from codequarry.store.elastic.ledger import Row, announce, part_at, row_at, row_back, row_out, rows
 from codequarry.store.elastic.publish import ElasticPublication
-from codequarry.store.elastic.read import Moved, Reader, confirmed, place
+from codequarry.store.elastic.read import Reader, confirmed, entries_of, place
 from codequarry.store.schema import index_missing, terms_hash
 from codequarry.text import content_hash
 from codequarry.types import (
@@ -132,7 +135,7 @@ class ElasticStore:
         if row is None:
             return
         with self.publish(source) as publication:
-            publication.commit(replace(row.as_state(), files=0), show=(), hide=list(publication.shown()))
+            publication.clear()
         at = row_at(self._names, source)
         parts: list[At] = []
 
@@ -198,7 +201,7 @@ class ElasticStore:
         asked = list(dict.fromkeys(terms))
         if not asked:
             return []
-        narrow = [] if scope.sources is None else [{"terms": {"src": [documents.source_id(s) for s in scope.sources]}}]
+        narrow = [] if scope.sources is None else [{"terms": {"src": self._reader.hints(scope.sources)}}]
         lines: list[dict[str, Any]] = []
         for term in asked:
             either = [{"term": {field: term}} for field in ("t_content", "t_path", "t_names")]
@@ -234,8 +237,7 @@ class ElasticStore:
     def _file(self, source: Source, path: str) -> tuple[Row, Mark, dict[str, Any], list[dict[str, Any]]]:
         def read() -> tuple[Row, Mark, dict[str, Any], list[dict[str, Any]]]:
             row = self._committed(source)
-            entry = self._client.get(At(self._names.files, documents.entry_id(row.src, path), source.repo))
-            mark = confirmed(entry.source, row) if entry else None
+            mark = confirmed(row, iter(self._client.read(entries_of(self._names, row, documents.out(path)))))
             if mark is None or not mark.blob:
                 raise PathNotFound(f"{source} has no file {path}", hint="`codequarry search path:…` finds files")
             key = Key(source.repo, path, mark.blob, mark.recipe)
@@ -280,7 +282,7 @@ class ElasticStore:
 
         def read() -> tuple[Row, dict[str, Mark]]:
             before = self._committed(row.source)
-            found = dict(shown_marks(self._client, self._names, row.src, before.pointer, before.aborted))
+            found = shown_marks(self._client, self._names, row.source.repo, before.stack)
             if self._committed(row.source).pointer != before.pointer:
                 raise Moved
             return before, found

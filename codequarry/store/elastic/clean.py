@@ -16,6 +16,8 @@ from typing import Any
 from codequarry.store.elastic import documents
 from codequarry.store.elastic.client import At, Client, Document, Write
 from codequarry.store.elastic.documents import Key
+from codequarry.store.elastic.history import History, Moved
+from codequarry.store.elastic.layers import release_dead, thin
 from codequarry.store.elastic.ledger import Row, part_at, row_at, row_back, row_out, rows
 from codequarry.store.elastic.mapping import Names
 from codequarry.types import Source
@@ -45,8 +47,10 @@ def clean(client: Client, names: Names, source: Source) -> None:
         client.refresh(names.files)
         held = {"terms": {"by": [f"{row.src}:{epoch}" for epoch in swept]}}
         keys += [documents.key_of(hit["_source"]) for hit in client.sweep(names.files, held)]
+    if row.dropped:
+        keys += thin(client, names, row)
     remove(client, names, keys, row.src)
-    if not (row.garbage or swept):
+    if not (row.garbage or swept or row.dropped):
         return
 
     def forget(number: int, seen: Document | None) -> Write | None:
@@ -57,6 +61,7 @@ def clean(client: Client, names: Names, source: Source) -> None:
             there,
             garbage=tuple(item for item in there.garbage if item not in row.garbage),
             unswept=tuple(epoch for epoch in there.unswept if epoch not in swept),
+            dropped=tuple(epoch for epoch in there.dropped if epoch not in row.dropped),
         )
         return None if new == there else Write("index", row_at(names, source), row_out(new), seen)
 
@@ -129,13 +134,14 @@ def _users(client: Client, names: Names, found: Sequence[_Found]) -> list[set[st
 
 
 def _names(entry: dict[str, Any], key: Key, row: Row) -> bool:
-    """Whether an entry shows the version now, or will when its publication is committed."""
-    cur, prev = documents.mark(entry["cur"]), documents.mark(entry["prev"])
-    version = (key.blob, key.recipe)
-    if cur is not None and cur.epoch not in row.aborted and (cur.blob, cur.recipe) == version:
-        return True
-    open_ = cur is None or cur.epoch > row.pointer or cur.epoch in row.aborted
-    return open_ and prev is not None and (prev.blob, prev.recipe) == version
+    """Whether an entry shows the version now or to those who began there, or will when its publication is committed."""
+    history = History.of(entry)
+    marks = [history.cur] if history.cur.epoch not in row.aborted else []
+    try:
+        at = [history.at(pointer, row.aborted) for pointer in {row.pointer, *row.snapshots.values()}]
+    except Moved:  # it was written over since the row was read
+        at = [*history.marks()]
+    return any(said is not None and (said.blob, said.recipe) == (key.blob, key.recipe) for said in (*marks, *at))
 
 
 def _delete(client: Client, doomed: Sequence[_Found]) -> None:
@@ -189,8 +195,10 @@ def compact(client: Client, names: Names) -> None:
     """Looks at everything: garbage of all sources, versions and chunks that nobody names, old tombstones."""
     client.refresh(names.files, names.chunks)
     for row in rows(client, names):
+        release_dead(client, names, row.source)
         clean(client, names, row.source)
-        if row.state.get("indexed_at", time.time()) < time.time() - KEPT_S and not row.building:
+        old = row.state.get("indexed_at", time.time()) < time.time() - KEPT_S
+        if old and not row.building and not row.snapshots:
             _expire(client, names, row)
     batch: list[Key] = []
     for hit in client.sweep(names.files, {"term": {"type": "version"}}, ["repo", "path", "blob", "recipe"]):
@@ -240,13 +248,13 @@ def _expire(client: Client, names: Names, row: Row) -> None:
     def put_right(number: int, seen: Document | None) -> Write | None:
         if seen is None:
             return None
-        cur, prev = documents.mark(seen.source["cur"]), documents.mark(seen.source["prev"])
-        there = documents.visible(cur, prev, row.pointer, row.aborted)
-        if cur is not None and cur.epoch > row.pointer and cur.epoch not in old:
+        history = History.of(seen.source)
+        there = history.at(row.pointer, row.aborted)
+        if history.cur.epoch > row.pointer and history.cur.epoch not in old:
             return None
-        if there is None or not there.blob:
+        if there is None or not (there.blob or row.layers):
             return Write("delete", places[number], seen=seen)
-        if there == cur:
+        if there == history.cur:
             return None
         path = documents.back(seen.source["path"])
         return Write("index", places[number], documents.entry(row.src, row.source.repo, path, there, None), seen)

@@ -2,7 +2,8 @@
 
     chunks   one document a chunk, immutable but for `src`, the sources that may show it: a hint, the entry is the truth
     files    per repository, path, blob and recipe a *version*: which chunks it has, whether all are durable, who holds it;
-             per source and path an *entry*: which version the source shows, since which epoch, and the one before
+             per source and path an *entry*: which version the source shows, since which epoch, and the one before; a source
+             that began with what another showed has entries only where it differs (`history.py`)
     ledger   per source a *row*: epoch, pointer, lease, state; and *parts*: hints, lists of skipped files and of garbage
     vectors  the cache of vectors over all repositories
 
@@ -13,7 +14,7 @@ compare-and-set on the row switches all of a source, and what a dead or late wri
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import compress, decompress
@@ -81,22 +82,16 @@ class Mark(NamedTuple):
     size: int = 0
 
 
-def visible(cur: Mark | None, prev: Mark | None, pointer: int, aborted: Collection[int]) -> Mark | None:
-    """The mark that counts at a pointer; None when the source has never shown the path then."""
-    for mark in (cur, prev):
-        if mark is not None and mark.epoch <= pointer and mark.epoch not in aborted:
-            return mark
-    return None
-
-
 def mark(value: Sequence[Any] | None) -> Mark | None:
     """A mark as read from an entry."""
     return None if value is None else Mark(*value)
 
 
-def entry(src: str, repo: str, path: str, cur: Mark, prev: Mark | None) -> dict[str, Any]:
-    """The document of an entry."""
-    return {
+def entry(
+    src: str, repo: str, path: str, cur: Mark, prev: Mark | None, older: Sequence[tuple[Mark, int]] = ()
+) -> dict[str, Any]:
+    """The document of an entry; `older`: see `codequarry.store.elastic.history.History`."""
+    document = {
         "type": "entry",
         "src": src,
         "repo": out(repo),
@@ -105,6 +100,7 @@ def entry(src: str, repo: str, path: str, cur: Mark, prev: Mark | None) -> dict[
         "cur": cur,
         "prev": prev,
     }
+    return {**document, "older": older} if older else document
 
 
 def version(key: Key, file: FileVersion, src: str, epoch: int) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codequarry.errors import StoreError, WriterBusy
 from codequarry.store import owner
 from codequarry.store.elastic.client import At, Client, Document, Write, pause
-from codequarry.store.elastic.documents import Mark, back, mark, out, source_id, state_back, visible
+from codequarry.store.elastic.documents import back, out, source_id, state_back
+from codequarry.store.elastic.history import Layer, layers_back, layers_out
 from codequarry.store.elastic.mapping import Names
 from codequarry.types import Source, SourceState
 
@@ -34,12 +35,23 @@ class Row:
     owner: dict[str, str] = field(default_factory=dict)  # of the lease: its token, and the process
     lease: float = 0.0  # until when, by the owner's clock
     parts: dict[str, int] = field(default_factory=dict)  # "hints", "skipped": number of parts written with the pointer
+    since: int = 0  # epoch of the publication that began with what another source showed
+    layers: tuple[Layer, ...] = ()  # what it began with, beneath its own entries
+    snapshots: dict[str, int] = field(
+        default_factory=dict
+    )  # who began with what this one shows ("src:since"), at which epoch
+    dropped: tuple[int, ...] = ()  # epochs at which nobody needs the entries any more; they are not cleaned of it yet
     state: dict[str, Any] = field(default_factory=dict)
 
     @property
     def src(self) -> str:
         """The source's id in other documents."""
         return source_id(self.source)
+
+    @property
+    def stack(self) -> tuple[Layer, ...]:
+        """What the source shows: its own entries at its pointer, and the layers beneath."""
+        return (Layer(self.source.branch, self.since, self.pointer, self.aborted), *self.layers)
 
     def as_state(self) -> SourceState:
         """The state as callers see it."""
@@ -65,14 +77,16 @@ def row_out(row: Row) -> dict[str, Any]:
     """The document of a row."""
     values = {name: getattr(row, name) for name in Row.__dataclass_fields__ if name != "source"}
     repo, branch = out(row.source.repo), out(row.source.branch)
+    values["layers"] = layers_out(row.layers)
     return {"type": "row", "key": f"{repo}\n{branch}", "repo": repo, "branch": branch, **values}
 
 
 def row_back(document: dict[str, Any]) -> Row:
     """The inverse of `row_out`."""
     values = {name: document[name] for name in Row.__dataclass_fields__ if name != "source"}
-    for name in ("aborted", "unswept"):
+    for name in ("aborted", "unswept", "dropped"):
         values[name] = tuple(values[name])
+    values["layers"] = layers_back(values["layers"])
     values["garbage"] = tuple((epoch, parts) for epoch, parts in values["garbage"])
     return Row(Source(back(document["repo"]), back(document["branch"])), **values)
 
@@ -166,8 +180,10 @@ class Lease:
             change(self._client, self._names, replace(row, lease=time.time() + LEASE_S), document)
             self._renewed, renew = time.monotonic(), False
 
-    def move(self, new: Row) -> Row:
+    def move(self, new: Callable[[Row], Row]) -> Row:
         """Writes the row in one step: the pointer moves. Returns it as it stands.
+
+        `new` makes it of the row as it is now, where others may have left their marks meanwhile.
 
         Raises:
             WriterBusy: another publication has taken over; nothing has changed.
@@ -181,8 +197,9 @@ class Lease:
                 raise WriterBusy(
                     f"another publication of {self.source} has taken over", hint="run again when the other has finished"
                 )
-            if change(self._client, self._names, new, document):
-                return new
+            moved = new(there)
+            if change(self._client, self._names, moved, document):
+                return moved
             pause(attempt)
         raise StoreError(f"the row of {self.source} cannot be written", hint="run again", retryable=True)
 
@@ -207,15 +224,3 @@ def _is_free(row: Row) -> bool:
 
 def _process(row: Row) -> str:
     return row.owner.get("process", "")
-
-
-def shown_marks(
-    client: Client, names: Names, src: str, pointer: int, aborted: Collection[int]
-) -> Iterator[tuple[str, Mark]]:
-    """What a source shows at a pointer, by path, as of the last refresh, in order of paths."""
-    query = {"bool": {"filter": [{"term": {"type": "entry"}}, {"term": {"src": src}}]}}
-    for hit in client.scan(names.files, query, ["path", "cur", "prev"]):
-        found = hit["_source"]
-        shown = visible(mark(found["cur"]), mark(found["prev"]), pointer, aborted)
-        if shown is not None and shown.blob:
-            yield back(found["path"]), shown

@@ -25,7 +25,9 @@ from codequarry.store.elastic import documents
 from codequarry.store.elastic.clean import clean
 from codequarry.store.elastic.client import ROUNDS, At, Client, Document, Write
 from codequarry.store.elastic.documents import Key, Mark
-from codequarry.store.elastic.ledger import Lease, announce, part_at, shown_marks
+from codequarry.store.elastic.history import History, Layer
+from codequarry.store.elastic.layers import Beginning, begin, release, shown_marks
+from codequarry.store.elastic.ledger import Lease, Row, announce, part_at
 from codequarry.store.elastic.mapping import Names
 from codequarry.types import FileKey, FileVersion, Shown, Skipped, Source, SourceState
 
@@ -47,8 +49,11 @@ class ElasticPublication:
         self._client, self._names, self.source, self._recipe = client, names, source, recipe
         self._lease = Lease(client, names, source, wait_s)
         self._src = documents.source_id(source)
+        self._since, self._layers = self._lease.row.since, self._lease.row.layers
+        self._begun: Beginning | None = None
         self._held: dict[FileKey, _Held] = {}
         self._shown: dict[str, Mark] | None = None
+        self._beneath: dict[str, Mark] = {}
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -61,6 +66,8 @@ class ElasticPublication:
             self._ended = True
             try:
                 self._lease.release()
+                if self._begun is not None:
+                    release(self._client, self._names, self.source, self._lease.epoch, self._begun.layers)
             except StoreError:
                 if kind is None:
                     raise  # else the error that ended the publication is the one to see
@@ -74,11 +81,27 @@ class ElasticPublication:
             for path, mark in self._marks().items()
         }
 
+    def begin_with(self, base: Source) -> Mapping[str, Shown]:
+        """Has a source that was never published stand on what another shows now: only differences are written then."""
+        fresh = self._begun is None and not self._lease.row.state.get("indexed_at")
+        if fresh and base.repo == self.source.repo and base != self.source:
+            self._lease.hold()
+            self._begun = begin(self._client, self._names, self.source, self._lease.epoch, base)
+            if self._begun is not None:
+                self._since, self._layers, self._shown = self._lease.epoch, self._begun.layers, None
+        return self.shown()
+
+    @property
+    def _own(self) -> Layer:
+        row = self._lease.row
+        return Layer(self.source.branch, self._since, row.pointer, row.aborted)
+
     def _marks(self) -> dict[str, Mark]:
         if self._shown is None:
             self._client.refresh(self._names.files)
-            row = self._lease.row
-            self._shown = dict(shown_marks(self._client, self._names, self._src, row.pointer, row.aborted))
+            self._beneath = shown_marks(self._client, self._names, self.source.repo, self._layers)
+            own = shown_marks(self._client, self._names, self.source.repo, [self._own], hidden=True)
+            self._shown = {path: mark for path, mark in {**self._beneath, **own}.items() if mark.blob}
         return self._shown
 
     def have(self, keys: Iterable[FileKey]) -> set[FileKey]:
@@ -228,7 +251,7 @@ class ElasticPublication:
             "garbage", json.dumps([[documents.out(text) for text in key] for key in gone]).encode() if gone else b""
         )
         self._client.refresh(self._names.chunks, self._names.files)
-        before = row.state
+        before = self._begun.state if self._begun is not None else row.state
         final = replace(
             state,
             source=self.source,
@@ -239,18 +262,22 @@ class ElasticPublication:
             indexed_at=time.time(),
             building=False,
         )
-        moved = self._lease.move(
-            replace(
-                row,
+
+        def new(there: Row) -> Row:
+            return replace(
+                there,
                 pointer=self._lease.epoch,
                 building=False,
                 owner={},
                 lease=0.0,
                 parts=parts,
-                garbage=row.garbage + (((self._lease.epoch, written),) if written else ()),
+                garbage=there.garbage + (((self._lease.epoch, written),) if written else ()),
+                since=self._since,
+                layers=self._layers,
                 state=documents.state_out(final),
             )
-        )
+
+        moved = self._lease.move(new)
         self._ended = True
         self._lease.row, self._shown = moved, None
         if not row.pointer or (row.state.get("default"), row.state.get("access")) != (
@@ -261,6 +288,14 @@ class ElasticPublication:
         self._remove_parts(row.pointer, row.parts)
         clean(self._client, self._names, self.source)
         return moved.as_state()
+
+    def clear(self) -> None:
+        """Shows nothing any more, not even what the source began with."""
+        row, self._layers, self._shown = self._lease.row, (), None
+        self.commit(replace(row.as_state(), files=0), show=(), hide=list(self._marks()))
+        release(self._client, self._names, self.source, row.since, row.layers)
+        for layer in row.layers:
+            clean(self._client, self._names, Source(self.source.repo, layer.branch))
 
     def _use(self, items: Iterable[Shown]) -> None:
         """Makes sure that every version to be shown is held, whole, and names this source in the hints of its chunks."""
@@ -319,26 +354,32 @@ class ElasticPublication:
 
     def _write_entries(self, marks: Mapping[str, Mark]) -> tuple[int, int, int, list[Key]]:
         """Writes the entries; returns how files, chunks and bytes grow with them, and the versions shown no more."""
-        row = self._lease.row
+        row, layer = self._lease.row, self._own
+        beneath = self._marks() and self._beneath if self._layers else {}
         paths = list(marks)
         places = [At(self._names.files, documents.entry_id(self._src, path), self.source.repo) for path in paths]
         before: dict[str, Mark | None] = {}
+        ours: set[str] = set()  # what was shown there was the source's own
 
         def write(first: int, number: int, seen: Document | None) -> Write | None:
             number += first
             path = paths[number]
-            cur = documents.mark(seen.source["cur"]) if seen else None
-            prev = documents.mark(seen.source["prev"]) if seen else None
-            if cur is not None and cur.epoch > self._lease.epoch:
+            history = History.of(seen.source) if seen else None
+            if history is not None and history.cur.epoch > self._lease.epoch:
                 self._lease.hold()  # raises: a later publication has begun
-            base = documents.visible(cur, prev, row.pointer, row.aborted)
-            before[path] = base
-            new = marks[path]
-            if cur == new or (base is None and not new.blob):
+            own = layer.mark(history)
+            base = beneath.get(path) if own is None else own
+            before[path], new = base, marks[path]
+            (ours.discard if own is None else ours.add)(path)
+            if (history and history.cur == new) or (base is None and not new.blob):
                 return None
-            if base is not None and base is cur and base._replace(epoch=0) == new._replace(epoch=0):
+            shown = own is None or (history is not None and own is history.cur)
+            if base is not None and shown and base._replace(epoch=0) == new._replace(epoch=0):
                 return None  # it is shown already
-            return Write("index" if seen else "create", places[number], self._entry(path, new, base), seen)
+            if history is None:
+                return Write("create", places[number], self._entry(path, History(new)))
+            then = history.then(new, row.pointer, row.aborted, row.snapshots.values())
+            return Write("index", places[number], self._entry(path, then), seen)
 
         for first in range(0, len(paths), 5_000):
             if first:
@@ -351,14 +392,14 @@ class ElasticPublication:
             old = before[path]
             if old is not None and old.blob:
                 files, chunks, size = files - 1, chunks - old.chunks, size - old.size
-                if (old.blob, old.recipe) != (new.blob, new.recipe):
+                if (old.blob, old.recipe) != (new.blob, new.recipe) and path in ours:
                     gone.append(Key(self.source.repo, path, old.blob, old.recipe))
             if new.blob:
                 files, chunks, size = files + 1, chunks + new.chunks, size + new.size
         return files, chunks, size, gone
 
-    def _entry(self, path: str, cur: Mark, prev: Mark | None) -> dict[str, Any]:
-        return documents.entry(self._src, self.source.repo, path, cur, prev)
+    def _entry(self, path: str, history: History) -> dict[str, Any]:
+        return documents.entry(self._src, self.source.repo, path, *history)
 
     def _write_parts(self, what: str, data: bytes) -> int:
         texts = documents.pack(data)

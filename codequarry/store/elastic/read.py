@@ -7,28 +7,25 @@ rows are read before the search, and again with the entries after it: where a po
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from codequarry.errors import ModelMismatch, StoreError
 from codequarry.store.elastic import documents, query
-from codequarry.store.elastic.client import At, Client, pause
+from codequarry.store.elastic.client import At, Client, Document, pause
+from codequarry.store.elastic.history import History, Moved, resolve
 from codequarry.store.elastic.ledger import Row, registry_at, row_at, rows
 from codequarry.store.elastic.mapping import Names
 from codequarry.store.prefilter import LinePattern
 from codequarry.store.schema import FIELDS, cosine
 from codequarry.store.scope import ChunkTest, FileTest, sources_in
-from codequarry.types import Candidate, Place, Request, Retrieved, SourceState
+from codequarry.types import Candidate, Place, Request, Retrieved, Source, SourceState
 
 TRIES = 20  # of a search while pointers move
 PAGE = 500  # chunks with their text that a pattern is tried on at once
 MOST = 10_000  # hits of one search, the server's limit
 VIEW_S = 5.0  # how long rows are kept without looking again
-
-
-class Moved(Exception):
-    """A source was published anew while it was read."""
 
 
 @dataclass(slots=True)
@@ -95,6 +92,12 @@ class Reader:
             self._view = view(self._client, self._names)
         return self._view
 
+    def hints(self, sources: Sequence[Source]) -> list[str]:
+        """The ids by which the chunks of these sources may be found."""
+        rows = self.view().rows
+        known = [row for source in sources if (row := rows.get(documents.source_id(source))) is not None]
+        return sorted({layer.src(row.source.repo) for row in known for layer in row.stack})
+
     def retrieve(self, request: Request, dim: int) -> Retrieved:
         """Candidates within the scope; see `codequarry.ports.Store.retrieve`."""
         if request.vector is not None and len(request.vector) != dim:
@@ -119,6 +122,11 @@ class _Search:
         self._client, self._names, self._view, self._request = client, names, seen, request
         scope = request.scope
         self._sources = {documents.source_id(state.source): state for state in sources_in(scope, seen.states())}
+        self._users: dict[str, list[str]] = {}  # by the id of a layer the sources in scope that stand on it
+        for src in self._sources:
+            row = seen.rows[src]
+            for layer in row.stack:
+                self._users.setdefault(layer.src(row.source.repo), []).append(src)
         self._files, self._chunks = FileTest(scope), ChunkTest(scope)
         self._patterns = [LinePattern(pattern) for pattern in scope.patterns]
         self._not_patterns = [LinePattern(pattern) for pattern in scope.not_patterns]
@@ -126,9 +134,9 @@ class _Search:
         self._filters = query.narrowing(scope, self._narrow_sources())
 
     def _narrow_sources(self) -> list[str] | None:
-        """The sources to filter by; None when all are in scope, since a filter that all pass costs a third of the search."""
+        """The ids to filter by; None when all sources are in scope, since a filter that all pass costs a third of the search."""
         there = sum(not row.forgotten for row in self._view.rows.values())
-        return None if len(self._sources) == there else sorted(self._sources)
+        return None if len(self._sources) == there else sorted(self._users)
 
     def run(self) -> Retrieved:
         notes = []
@@ -262,41 +270,31 @@ class _Search:
             Moved: a pointer moved since the rows were read.
         """
         begin = time.perf_counter()
-        sources = sorted({src for hit in hits for src in hit.document["src"] if src in self._sources})
-        pairs = sorted(
-            {(src, hit.document["path"]) for hit in hits for src in hit.document["src"] if src in self._sources}
-        )
+        pairs = sorted({(src, hit.document["path"]) for hit in hits for src in self._showing(hit)})
+        sources = sorted({src for src, _ in pairs})
         rows_at = [row_at(self._names, self._sources[src].source) for src in sources]
-        entries_at = [
-            At(
-                self._names.files,
-                documents.entry_id(src, documents.back(path)),
-                self._sources[src].source.repo,
-            )
-            for src, path in pairs
-        ]
-        fields = ["cur", "prev", "pointer"]
+        entries_at = [at for src, path in pairs for at in entries_of(self._names, self._view.rows[src], path)]
+        fields = ["cur", "prev", "older", "pointer"]
         registry, *answers = self._client.read([registry_at(self._names), *rows_at, *entries_at], fields)
         if (registry.seq_no if registry else -1) != self._view.registry:
             raise Moved
         for src, document in zip(sources, answers, strict=False):
             if document is None or document.source["pointer"] != self._view.rows[src].pointer:
                 raise Moved
-        shown: dict[tuple[str, str], documents.Mark] = {}
-        for (src, path), document in zip(pairs, answers[len(sources) :], strict=True):
-            if document is None:
-                continue
-            mark = confirmed(document.source, self._view.rows[src])
-            if mark is not None and mark.blob:
-                shown[src, path] = mark
+        entries = iter(answers[len(sources) :])
+        shown = {(src, path): confirmed(self._view.rows[src], entries) for src, path in pairs}
         for hit in hits:
             hit.places = sorted(
                 place(self._sources[src], mark.modified)
-                for src in hit.document["src"]
-                if (mark := shown.get((src, hit.document["path"]))) is not None
+                for src in self._showing(hit)
+                if (mark := shown[src, hit.document["path"]]) is not None
                 and (mark.blob, mark.recipe) == (hit.document["blob"], hit.document["recipe"])
             )
         self._took("confirm", begin)
+
+    def _showing(self, hit: _Hit) -> set[str]:
+        """The sources in scope that may show the hit: those that stand on a layer that its chunk names."""
+        return {src for hint in hit.document["src"] for src in self._users.get(hint, ())}
 
     def _compare(self, hits: Sequence[_Hit]) -> None:
         """Computes the cosine of every hit with the question."""
@@ -319,13 +317,16 @@ class _Search:
         self._times[what] = self._times.get(what, 0.0) + (time.perf_counter() - begin) * 1000
 
 
-def confirmed(entry: Mapping[str, Any], row: Row) -> documents.Mark | None:
-    """What an entry says at the row's pointer. Raises Moved when it was written over by later publications."""
-    cur, prev = documents.mark(entry["cur"]), documents.mark(entry["prev"])
-    shown = documents.visible(cur, prev, row.pointer, row.aborted)
-    if shown is None and prev is not None and prev.epoch > row.pointer:
-        raise Moved
-    return shown
+def entries_of(names: Names, row: Row, path: str) -> list[At]:
+    """Where the entries of a path stand, in the order of the layers of a source; the path as it stands in documents."""
+    repo, name = row.source.repo, documents.back(path)
+    return [At(names.files, documents.entry_id(layer.src(repo), name), repo) for layer in row.stack]
+
+
+def confirmed(row: Row, entries: Iterator[Document | None]) -> documents.Mark | None:
+    """What a source shows by the next of these entries, one for each of its layers. Raises Moved when they were written over."""
+    read = [next(entries) for _ in row.stack]
+    return resolve(row.stack, [None if entry is None else History.of(entry.source) for entry in read])
 
 
 def place(state: SourceState, modified: bool) -> Place:

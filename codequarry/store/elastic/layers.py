@@ -1,0 +1,171 @@
+"""Beginning with what another source shows: a branch equal to another costs a few documents, whatever their size.
+
+Who begins first leaves its name in the rows of all layers that it will stand on (`Row.snapshots`), by compare-and-set, and looks
+whether the uppermost of them is still the same then. From that on their writers keep what was shown at these epochs, in the
+entries' histories, and no cleaner takes the versions. The name is source and epoch, so that a publication that was overtaken
+takes away only its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from codequarry.store.elastic.client import At, Client, Document, Write, pause
+from codequarry.store.elastic.documents import Key, Mark, back, entry, source_id
+from codequarry.store.elastic.history import History, Layer
+from codequarry.store.elastic.ledger import Row, change, row_at, row_back, row_out
+from codequarry.store.elastic.mapping import Names
+from codequarry.types import Source
+
+MOST_LAYERS = 4  # beneath a source's own: each is one more entry to read for each file that was found
+_TRIES = 5
+
+
+class Beginning(NamedTuple):
+    """What a source begins with: the layers beneath its own, and the state that counts what they show."""
+
+    layers: tuple[Layer, ...]
+    state: dict[str, Any]
+
+
+def begin(client: Client, names: Names, source: Source, epoch: int, base: Source) -> Beginning | None:
+    """Has the publication of this epoch stand on what `base` shows; None where that cannot be."""
+    for attempt in range(_TRIES):
+        document = client.get(row_at(names, base))
+        row = row_back(document.source) if document else None
+        if row is None or row.forgotten or not row.state.get("indexed_at") or len(row.layers) >= MOST_LAYERS:
+            return None
+        own, *beneath = row.stack
+        layers = (own._replace(aborted=tuple(old for old in own.aborted if old < own.pointer)), *beneath)
+        if not change(client, names, _held(row, source, epoch, row.pointer), document):
+            pause(attempt)
+            continue
+        for layer in beneath:
+            hold(client, names, source, epoch, layer)
+        again = client.get(row_at(names, base))
+        if again is not None and row_back(again.source).pointer == row.pointer:
+            return Beginning(layers, row.state)
+        release(client, names, source, epoch, layers)
+    return None
+
+
+def hold(client: Client, names: Names, source: Source, epoch: int, layer: Layer) -> None:
+    """Leaves the name of a publication in the row of a layer."""
+    at = row_at(names, Source(source.repo, layer.branch))
+
+    def name(number: int, seen: Document | None) -> Write | None:
+        if seen is None or row_back(seen.source).snapshots.get(_name(source, epoch)) == layer.pointer:
+            return None
+        return Write("index", at, row_out(_held(row_back(seen.source), source, epoch, layer.pointer)), seen)
+
+    client.settle([at], name, refresh=True)
+
+
+def _name(source: Source, epoch: int) -> str:
+    return f"{source_id(source)}:{epoch}"
+
+
+def _held(row: Row, source: Source, epoch: int, pointer: int) -> Row:
+    """The row with the name; those of earlier publications of the same source are dead."""
+    mine = {name for name in row.snapshots if name.startswith(f"{source_id(source)}:")}
+    return replace(_without(row, mine), snapshots=_others(row, mine) | {_name(source, epoch): pointer})
+
+
+def _others(row: Row, gone: set[str]) -> dict[str, int]:
+    return {name: pointer for name, pointer in row.snapshots.items() if name not in gone}
+
+
+def _without(row: Row, gone: set[str]) -> Row:
+    pointers = {row.snapshots[name] for name in gone}
+    return replace(row, snapshots=_others(row, gone), dropped=tuple(sorted({*row.dropped, *pointers})))
+
+
+def release(client: Client, names: Names, source: Source, epoch: int, layers: Sequence[Layer]) -> None:
+    """Takes the name of a publication out of the rows of these layers."""
+    for layer in layers:
+        _take_out(client, names, Source(source.repo, layer.branch), {_name(source, epoch)})
+
+
+def _take_out(client: Client, names: Names, of: Source, gone: set[str]) -> None:
+    at = row_at(names, of)
+
+    def take(number: int, seen: Document | None) -> Write | None:
+        row = row_back(seen.source) if seen else None
+        if row is None or not (there := gone & row.snapshots.keys()):
+            return None
+        return Write("index", at, row_out(_without(row, there)), seen)
+
+    client.settle([at], take, refresh=True)
+
+
+def release_dead(client: Client, names: Names, of: Source) -> None:
+    """Takes out of a row the names of publications that ended without a commit, or whose source is gone."""
+    at = row_at(names, of)
+
+    def take(number: int, seen: Document | None) -> Write | None:
+        if seen is None:
+            return None
+        row = row_back(seen.source)  # read before the rows of those who hold it: who takes hold later changes this one
+        holders = [At(names.ledger, name.partition(":")[0], of.repo) for name in row.snapshots]
+        dead = {
+            name
+            for name, holder in zip(row.snapshots, client.read(holders), strict=True)
+            if holder is None or not _stands(row_back(holder.source), int(name.partition(":")[2]), of)
+        }
+        return Write("index", at, row_out(_without(row, dead)), seen) if dead else None
+
+    client.settle([at], take, refresh=True)
+
+
+def _stands(row: Row, epoch: int, on: Source) -> bool:
+    """Whether a source stands on a layer since that epoch, or is about to."""
+    if row.pointer < epoch == row.epoch:
+        return True
+    return row.since == epoch and on.branch in {layer.branch for layer in row.layers}
+
+
+def shown_marks(
+    client: Client, names: Names, repo: str, layers: Sequence[Layer], *, hidden: bool = False
+) -> dict[str, Mark]:
+    """What layers show together, by path, as of the last refresh; `hidden`: also the paths where they hide what is beneath.
+
+    Raises:
+        Moved: one of them was published anew, and nobody needs what it showed.
+    """
+    found: dict[str, Mark] = {}
+    for layer in reversed(layers):
+        query = {"bool": {"filter": [{"term": {"type": "entry"}}, {"term": {"src": layer.src(repo)}}]}}
+        for hit in client.scan(names.files, query, ["path", "cur", "prev", "older"]):
+            if (said := layer.mark(History.of(hit["_source"]))) is not None:
+                found[back(hit["_source"]["path"])] = said
+    return {path: said for path, said in found.items() if said.blob or hidden}
+
+
+def thin(client: Client, names: Names, row: Row) -> list[Key]:
+    """Takes out of a source's entries what only dropped epochs needed; returns the versions that it named."""
+    changed = {"range": {"epoch": {"gt": min(row.dropped)}}}
+    query = {"bool": {"filter": [{"term": {"type": "entry"}}, {"term": {"src": row.src}}, changed]}}
+    client.refresh(names.files)
+    hits = [hit for hit in client.sweep(names.files, query, ["path", "older"]) if "older" in hit["_source"]]
+    places = [At(names.files, hit["_id"], row.source.repo) for hit in hits]
+    freed: dict[Key, None] = {}
+
+    def take(number: int, seen: Document | None) -> Write | None:
+        if seen is None:
+            return None
+        history = History.of(seen.source)
+        new = history.without(row.snapshots.values())
+        path = back(seen.source["path"])
+        freed.update(
+            (Key(row.source.repo, path, said.blob, said.recipe), None)
+            for said, _ in set(history.older) - set(new.older)
+            if said.blob
+        )
+        if new == history:
+            return None
+        return Write("index", places[number], entry(row.src, row.source.repo, path, *new), seen)
+
+    client.settle(places, take)
+    return list(freed)
