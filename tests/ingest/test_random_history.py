@@ -8,12 +8,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hooked import Forge, Service, environment, git
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from codequarry.ingest.jobs import LocalQueue, Runner, describe
-from codequarry.settings import Settings
+from codequarry.settings import Settings, load
 from codequarry.store import open_ledger, open_store
 from codequarry.types import Source
 
@@ -72,8 +73,13 @@ class History(RuleBasedStateMachine):
         (self.forge / "a.py").write_text("def first(): pass\n")
         self.commit()
         self.number = 0
-        self.index = Index(self.location or str(self.folder / "index"), self.folder / "data")
+        self.published = self.forge  # what is indexed
+        self.index = self.begun()
         self.follow()
+
+    def begun(self):
+        """The index that is to follow."""
+        return Index(self.location or str(self.folder / "index"), self.folder / "data")
 
     def git(self, *arguments):
         command = ["git", "-C", self.forge, "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments]
@@ -88,11 +94,11 @@ class History(RuleBasedStateMachine):
 
     def follow(self):
         """The index follows, and is compared with one that is made from nothing."""
-        rows = self.index.sync(self.forge)
+        rows = self.index.sync(self.published)
         self.number += 1
         clean = Index(str(self.folder / f"clean{self.number}"), self.folder / f"data{self.number}")
         try:
-            assert rows == clean.sync(self.forge)
+            assert rows == clean.sync(self.published)
             assert self.index.states() == clean.states()
         finally:
             clean.close()
@@ -191,12 +197,67 @@ class History(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-def run(machine, histories, pushes):
+class Followed:
+    """The index of a service (`hooked.Service`) that hears of each push by a signed webhook, and works as it does in a team."""
+
+    def __init__(self, service, clone, bare):
+        self.service, self.clone = service, clone
+        self.forge = Forge(bare, clone)
+        self.store = None
+
+    def sync(self, bare):
+        git(bare, "symbolic-ref", "HEAD", f"refs/heads/{git(self.clone, 'branch', '--show-current')}")
+        if not self.forge.repo:
+            git(self.clone, "push", "-q", "--mirror", bare)
+            self.service.register(self.forge, ["*"])
+            settings = load(self.service.folder, self.service.env)
+            self.store = open_store(settings.store, settings=settings)
+        else:
+            before = self.forge.heads()
+            self.forge.push("--mirror")
+            if self.forge.heads() == before:
+                self.forge.post()
+            self.service.follow(self.forge)
+        return [row for row in self.store.dump() if row.repo == self.forge.repo]
+
+    def states(self):
+        mine = [state for state in self.store.sources() if state.source.repo == self.forge.repo]
+        return {state.source.branch: (state.commit, state.default) for state in mine}
+
+    def close(self):
+        self.service.ask("DELETE", f"/v1/repositories/{self.forge.repo}")
+        self.service.until(lambda: not self.states())
+        assert [row for row in self.store.dump() if row.repo == self.forge.repo] == []
+        self.store.close()
+
+
+class Hooked(History):
+    """The same, where each push goes to a forge whose hook posts to `service`."""
+
+    service: Service
+    followed = 0
+
+    def begun(self):
+        self.published = self.folder / "forge.git"
+        return Followed(self.service, self.forge, self.published)
+
+    def follow(self):
+        super().follow()
+        type(self).followed += 1
+
+
+def run(machine, histories, pushes, least=0):
+    """`least`: so many steps of each history there are in any case."""
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     given = settings(
-        max_examples=histories, stateful_step_count=pushes, deadline=None, suppress_health_check=checks, print_blob=True
+        max_examples=histories,
+        stateful_step_count=pushes,
+        deadline=None,
+        suppress_health_check=checks,
+        print_blob=True,
+        phases=[Phase.explicit, Phase.generate] if least else list(Phase),
     )
-    run_state_machine_as_test(machine, settings=given)
+    run_state_machine_as_test(machine, settings=given, _min_steps=least)
 
 
 @pytest.mark.slow
@@ -211,3 +272,16 @@ def test_the_index_in_elasticsearch_equals_a_clean_one_after_every_push(elastics
         location = f"{elasticsearch_url}?prefix={elasticsearch_prefix}"
 
     run(There, 2, 12)
+
+
+@pytest.mark.slow
+def test_an_index_that_hears_of_pushes_by_webhooks_equals_a_clean_one_after_each(tmp_path):
+    """The whole way: git push, hook, signed webhook, ledger, jobs. `bench/soak.py` goes on for longer."""
+
+    class Here(Hooked):
+        service = Service(tmp_path, environment(tmp_path, model="hash:64"))
+
+    try:
+        run(Here, 1, 8, least=6)
+    finally:
+        Here.service.close()
