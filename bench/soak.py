@@ -2,11 +2,16 @@
 """What the tests show in seconds, for as long as one likes: the same promises of a real service in its own process.
 
     bench/soak.py forged [--count 2000]
-        altered, stale and wrong deliveries of every forge: all refused, nothing queued
+        altered, stale, malformed and oversized deliveries of every forge: all refused, nothing queued; true ones are taken, and
+        ask for nothing when they come again
     bench/soak.py bursts [--pushes 200] [--repositories 5] [--seconds 5]
         pushes that come faster than runs: one run of a repository at a time, the last commit of each indexed
     bench/soak.py histories [--histories 3] [--pushes 20] [--elasticsearch URL]
-        random commits: after each the index equals a clean one
+        random commits through the jobs: after each the index equals a clean one
+    bench/soak.py hooked [--histories 1] [--pushes 60] [--workers 2] [--seed 1]
+        the same from `git push` over a hook, a signed webhook, Redis and workers to Elasticsearch; --workers 0: `serve` alone
+    bench/soak.py pushes ROOT… [--count 50] [--workers 2]
+        seconds from `git push` until the new line is found, over repositories made of these trees
     bench/soak.py kills [--kills 5] [--seed 1]
         workers and Redis are killed while pushes come: the index in Elasticsearch equals a clean one
 
@@ -32,6 +37,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import whole_way
 from load import commit, environment, git
 from measure import elasticsearch_server, memory_mb, p50, processor_s, tree
 
@@ -41,6 +47,7 @@ import forge  # deliveries as each forge signs them, and what can be wrong with 
 
 from codequarry.compose import servers
 from codequarry.ingest.jobs import describe
+from codequarry.service.webhooks import MOST_BYTES
 from codequarry.settings import Settings, load
 from codequarry.store import open_ledger
 from codequarry.types import Hook
@@ -63,16 +70,30 @@ def main() -> None:
     one.add_argument("--histories", type=int, default=3)
     one.add_argument("--pushes", type=int, default=20)
     one.add_argument("--elasticsearch", default="")
+    one = rows.add_parser("hooked")
+    one.add_argument("--histories", type=int, default=1)
+    one.add_argument("--pushes", type=int, default=60)
+    _whole_way(one, "hash:64")
+    one = rows.add_parser("pushes")
+    one.add_argument("roots", nargs="+", type=Path)
+    one.add_argument("--count", type=int, default=50)
+    one.add_argument("--pause", type=float, default=0.0, help="seconds at most between pushes")
+    _whole_way(one, "code")
     one = rows.add_parser("kills")
     one.add_argument("--kills", type=int, default=5)
     one.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="codequarry-soak-") as folder:
-        row = {"forged": forged, "bursts": bursts, "histories": histories, "kills": kills}[options.row]
-        seen, promises = row(Path(folder), options)
+        seen, promises = _ROWS[options.row](Path(folder), options)
     broken = [name for name, holds in promises.items() if not holds]
     print(json.dumps({"row": options.row, **seen, "broken": broken}))
     sys.exit(bool(broken))
+
+
+def _whole_way(parser: argparse.ArgumentParser, model: str) -> None:
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", default=model)
 
 
 Seen = tuple[dict[str, Any], dict[str, bool]]  # what was seen, and whether each promise holds
@@ -82,7 +103,7 @@ Seen = tuple[dict[str, Any], dict[str, bool]]  # what was seen, and whether each
 
 
 def forged(folder: Path, options: argparse.Namespace) -> Seen:
-    """Of every scheme as many: altered deliveries, each followed by a true one of an event that asks for nothing or for a look."""
+    """Of every scheme as many that are to be refused; then a fifth as many true ones, and those once more."""
     chance = random.Random(options.seed)
     settings = _settings(folder)
     ledger = open_ledger(settings.store, settings)
@@ -96,7 +117,7 @@ def forged(folder: Path, options: argparse.Namespace) -> Seen:
         scheme = forge.SCHEMES[number % len(forge.SCHEMES)]
         name = chance.choice([name for name in forge.NAMES if name.startswith(f"{forge.provider_name(scheme)}/")])
         true = forge.delivery(name, forge.secret_of(scheme), lambda body, number=number: body.update(n=number))
-        forgeries.append((_hook_of(scheme), _wrong(true, chance)))
+        forgeries.append((_hook_of(scheme), _wrong(true, scheme, chance)))
     answers: Counter[int] = Counter()
     with _service(folder, settings) as (port, pid):
         _each(forgeries[:100], lambda one: _post(port, *one))  # the process is as large as it gets
@@ -104,6 +125,7 @@ def forged(folder: Path, options: argparse.Namespace) -> Seen:
         answers.update(_each(forgeries, lambda one: _post(port, *one)))
         cpu = processor_s(tree(pid)) - before
         grown = sum(map(memory_mb, tree(pid))) / memory - 1
+        forgers = [f"lengths that lie: {_lying(port, _hook_of(scheme), scheme)}" for scheme in forge.SCHEMES]
         wanted_by_forged = [job for job in ledger.jobs() if job.wanted_at]
         taken: Counter[int] = Counter()
         true = [
@@ -112,19 +134,25 @@ def forged(folder: Path, options: argparse.Namespace) -> Seen:
             for s in forge.SCHEMES
         ]
         taken.update(_each(true, lambda one: _post(port, *one)))
+        wished = {job.source: (job.wanted_at, job.epoch) for job in ledger.jobs()}
+        again = Counter(_each(true, lambda one: _post(port, *one)))
+        wished_again = {job.source: (job.wanted_at, job.epoch) for job in ledger.jobs()}
     ledger.close()
     seen = {
         "forged": sum(answers.values()),
         "answers": dict(answers),
         "true": sum(taken.values()),
         "taken": dict(taken),
+        "taken again": dict(again),
         "cpu ms a delivery": round(1000 * cpu / options.count, 2),
         "memory_growth": round(grown, 3),
     }
     return seen, {
         "every forged delivery is refused": set(answers) <= {400, 401, 413},
         "nothing is wanted by one": not wanted_by_forged,
+        "a length that lies is refused": set(forgers) == {"lengths that lie: 413"},
         "every true delivery is taken": set(taken) <= {200, 202},
+        "one that comes again is taken and asks for nothing": set(again) == {200} and wished == wished_again,
         "memory stays within a tenth": grown < 0.1,
     }
 
@@ -137,8 +165,17 @@ def _numbered(number: int) -> Callable[[dict[str, Any]], None]:
     return lambda body: body.update(n=number)
 
 
-def _wrong(true: forge.Delivery, chance: random.Random) -> forge.Delivery:
-    """A delivery that is not to be taken: mostly altered, sometimes signed long ago where the time is signed."""
+_NO_DELIVERIES = (b"", b"[]", b"{", b"null", b'"push"', b"\xff\xfe", b'{"ref": ' * 2000)
+
+
+def _wrong(true: forge.Delivery, scheme: str, chance: random.Random) -> forge.Delivery:
+    """A delivery that is not to be taken: mostly altered; signed and no delivery, or too large; signed long ago."""
+    among = chance.random()
+    if among < 0.05:
+        malformed = forge.Delivery(true.provider, true.headers, chance.choice(_NO_DELIVERIES))
+        return forge.sign(malformed, forge.secret_of(scheme))
+    if among < 0.051:
+        return forge.sign(forge.Delivery(true.provider, true.headers, b" " * (MOST_BYTES + 1)), forge.secret_of(scheme))
     if "webhook-id" in true.headers and chance.random() < 0.2:
         return forge.sign(true, forge.SIGNING, now=time.time() - chance.choice([301, 3600, 10**8, -(10**6)]))
     return forge.altered(true, chance)
@@ -163,18 +200,25 @@ def bursts(folder: Path, options: argparse.Namespace) -> Seen:
         ledger.save_hook(Hook(f"hook-of-{number}", "github", repo, (forge.SECRET,)))
         repos[repo] = there
     running_at_once: list[int] = []
+    waiting_at_once: list[int] = []
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.02):
-            counts = Counter(job.source.repo for job in ledger.jobs(states=["running"]))
+            jobs = ledger.jobs()
+            counts = Counter(job.source.repo for job in jobs if job.state == "running")
             running_at_once.append(max(counts.values(), default=0))
+            waits = Counter(
+                job.source for job in jobs if job.state == "waiting" or (job.state == "running" and job.again)
+            )
+            waiting_at_once.append(max(waits.values(), default=0))
 
     watcher = threading.Thread(target=watch)
     answers: Counter[int] = Counter()
     took: list[float] = []
     with _service(folder, settings) as (port, _):
         watcher.start()
+        posting = time.monotonic()
         for number in range(options.pushes):
             at, there = number % options.repositories, list(repos.values())[number % options.repositories]
             if number >= options.pushes - options.repositories or number % (5 * options.repositories) == at:
@@ -185,6 +229,7 @@ def bursts(folder: Path, options: argparse.Namespace) -> Seen:
             answers[_post(port, f"hook-of-{at}", sent)] += 1
             took.append(1000 * (time.monotonic() - began))
             done.wait(max(0.0, options.seconds / options.pushes - (time.monotonic() - began)))
+        posting = time.monotonic() - posting
         heads = {repo: git(there, "rev-parse", "HEAD") for repo, there in repos.items()}
         end = time.monotonic() + _LIMIT_S
         while time.monotonic() < end and not (indexed := _indexed(ledger, heads)):
@@ -199,11 +244,14 @@ def bursts(folder: Path, options: argparse.Namespace) -> Seen:
         "answer p50 ms": round(p50(took), 1),
         "runs": sum(runs.values()),
         "looks at the ledger": len(running_at_once),
-        "at once": max(running_at_once),
+        "posted in s": round(posting, 1),
+        "running at once": max(running_at_once),
+        "waiting at once": max(waiting_at_once),
     }
     return seen, {
         "every delivery is taken": set(answers) <= {200, 202},
         "one run of a repository at a time": max(running_at_once) <= 1,
+        "at most one more waits": max(waiting_at_once) <= 1,
         "pushes fold": sum(runs.values()) < options.pushes,
         "the last commit of each is indexed": indexed,
     }
@@ -262,6 +310,16 @@ def kills(folder: Path, options: argparse.Namespace) -> Seen:
     return seen, {"the index equals a clean one": shown == clean, "no commit was shown before it was there": not ahead}
 
 
+_ROWS: dict[str, Callable[[Path, argparse.Namespace], Seen]] = {
+    "forged": forged,
+    "bursts": bursts,
+    "histories": histories,
+    "hooked": whole_way.histories,
+    "pushes": whole_way.pushes,
+    "kills": kills,
+}
+
+
 # ------------------------------------------------------------------------------------------------------------------- parts
 
 
@@ -287,6 +345,20 @@ def _service(folder: Path, settings: Settings) -> Iterator[tuple[int, int]]:
     finally:
         running.send_signal(signal.SIGTERM)
         running.wait(60)
+
+
+def _lying(port: int, hook: str, scheme: str) -> int:
+    """The status of the answer to a delivery that says it is short and goes on: in pieces, without a length."""
+    sent = forge.delivery(f"{forge.provider_name(scheme)}/push", forge.secret_of(scheme))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        pieces = (b" " * (1 << 20) for _ in range(MOST_BYTES // (1 << 20) + 2))
+        connection.request("POST", f"/v1/webhooks/{sent.provider}/{hook}", pieces, sent.headers, encode_chunked=True)
+        return int(connection.getresponse().status)
+    except (BrokenPipeError, ConnectionResetError):  # it was refused before all of it was sent
+        return int(connection.getresponse().status)
+    finally:
+        connection.close()
 
 
 _local = threading.local()
