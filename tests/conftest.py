@@ -14,8 +14,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from codequarry.compose import servers
+
+# How long an example takes says nothing on a machine that has other work.
+settings.register_profile("codequarry", deadline=None)
+settings.load_profile("codequarry")
 
 # A suite that is started in the background inherits that Ctrl-C is ignored, and so would the commands that it interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

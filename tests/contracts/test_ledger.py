@@ -472,7 +472,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_a_wish_is_run_after_it_was_made_unless_someone_stopped_it(tmp_path_factory, steps):
     ledger = open_ledger(str(tmp_path_factory.mktemp("ledger")))
     ledger.register(Repository(REPO, "https://x"))

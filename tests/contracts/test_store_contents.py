@@ -170,7 +170,7 @@ HISTORIES = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(HISTORIES)
 def test_equal_contents_have_equal_dumps_whatever_came_before(
     store: Store, history: Sequence[tuple[Source, dict[str, str], str]]

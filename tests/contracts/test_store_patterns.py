@@ -108,7 +108,7 @@ def _corpus() -> dict[str, str]:
     }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_pattern_finds_what_a_full_scan_finds(store: Store, data: st.DataObject) -> None:
     corpus = _corpus()

@@ -252,7 +252,6 @@ def run(machine, histories, pushes, least=0):
     given = settings(
         max_examples=histories,
         stateful_step_count=pushes,
-        deadline=None,
         suppress_health_check=checks,
         print_blob=True,
         phases=[Phase.explicit, Phase.generate] if least else list(Phase),

@@ -361,7 +361,7 @@ def test_a_folder_that_is_gone_is_not_fresh(project, list_tree):
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_damaged_hints_are_no_hints(tmp_path, data):
     known = hints.Known(meta={"rules": "x"})
     known.add_file(b"a.py", (1, 2, 3, 4), b"\1" * 20, 1)

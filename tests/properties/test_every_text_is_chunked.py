@@ -58,13 +58,13 @@ def check(text, language, path="dir/file"):
     assert covered >= {number for number, row in enumerate(rows, 1) if row.strip()}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(texts, st.sampled_from(NAMES))
 def test_chunks_of_any_text_in_any_language_keep_what_is_promised(text, language):
     check(text, language)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(ROOT.glob("tests/languages/*/sample.*"))), st.data())
 def test_chunks_of_a_sample_with_a_piece_cut_out_keep_what_is_promised(sample, data):
     text = sample.read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def test_chunks_of_a_sample_with_a_piece_cut_out_keep_what_is_promised(sample, d
     check((text[:start] + text[end:]) * 8, sample.parent.name)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(texts, st.sampled_from(NAMES))
 def test_the_same_text_is_cut_alike_again(text, language):
     assert chunks.cut(text, language, "f") == chunks.cut(text, language, "f")

@@ -308,7 +308,7 @@ GLOBS = st.lists(
 def test_path_globs_find_what_their_regular_expression_matches(store):
     publish(store, MAIN, dict.fromkeys(GLOB_PATHS, "content\n"))
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(GLOBS)
     def check(glob):
         matching = [path for path in GLOB_PATHS if re2.fullmatch(text.glob_regex(glob), path)]

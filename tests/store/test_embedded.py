@@ -499,7 +499,7 @@ def test_searching_imports_nothing_that_is_slow_to_start(store: EmbeddedStore, f
 UNIT = st.integers(0, 2**32).map(lambda seed: EMBEDDER.embed_question(f"w{seed % 40} w{seed % 7}"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_the_best_rows_are_those_of_a_full_sort(tmp_path: Path, data: st.DataObject) -> None:
     chance = random.Random(data.draw(st.integers(0, 10**6)))

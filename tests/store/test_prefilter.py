@@ -67,7 +67,7 @@ TEXTS = st.text(st.sampled_from("ab k("), max_size=16) | st.text(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(REGEXES, st.lists(TEXTS, min_size=1, max_size=6))
 def test_a_text_that_the_pattern_matches_is_never_excluded(regex: str, texts: list[str]) -> None:
     try:
@@ -97,7 +97,7 @@ def test_no_short_text_is_excluded_from_a_short_pattern_that_matches_it() -> Non
     assert checked > 10_000
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(TEXTS, st.data())
 def test_a_piece_of_a_text_is_never_excluded_from_it(content: str, data: st.DataObject) -> None:
     line = data.draw(st.sampled_from(content.split("\n")))
@@ -112,7 +112,7 @@ def test_a_piece_of_a_text_is_never_excluded_from_it(content: str, data: st.Data
         assert keeps(regex, content), (regex, requirement(regex))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(REGEXES, TEXTS)
 def test_a_pattern_matches_a_text_when_it_matches_one_of_its_lines_alone(regex: str, content: str) -> None:
     try:

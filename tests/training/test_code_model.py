@@ -52,13 +52,12 @@ texts = st.lists(st.lists(word, max_size=30).map(" ".join), max_size=5)
 
 
 @given(texts)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_document_has_the_vector_of_the_same_question_whatever_stands_beside_it(model, some):
     assert model.embed(some) == b"".join(model.embed_question(one) for one in some)
 
 
 @given(texts)
-@settings(deadline=None)
 def test_terms_that_were_made_before_give_the_same_vectors(model, some):
     assert model.embed_terms([text.terms(one) for one in some]) == model.embed(some)
     assert model.embed_words([text.split(one) for one in some]) == model.embed(some)

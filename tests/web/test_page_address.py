@@ -16,7 +16,7 @@ from codequarry.service.web.code import Marker, rows
 from codequarry.service.web.why import picture
 from codequarry.text import glob_test
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow])
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(
     lambda text: text.encode().decode("utf-8", "surrogateescape").replace("\r\n", "\n")
