@@ -34,6 +34,7 @@ from scoring import CUT, Label, as_shipped, by_repository, interval, measures, r
 
 from codequarry import CodeSearch, connect
 from codequarry.search import rank
+from codequarry.search.measures import places
 
 _MOVED = 12  # questions shown in each direction
 
@@ -65,8 +66,7 @@ def _answers(quarry: CodeSearch, labels: Sequence[Label], off: tuple[str, ...]) 
     for label in labels:
         scope = (f"bench/{label.repo}",)
         answer = quarry.search(label.query, limit=CUT, refresh=False, plain=True, repo=scope, off=off)
-        hits = [{"path": hit.path, "start_line": hit.start_line, "end_line": hit.end_line} for hit in answer.hits]
-        yield {"repo": label.repo, "query": label.query, "hits": hits}
+        yield {"repo": label.repo, "query": label.query, "hits": places(answer.hits)}
 
 
 def _recorded(file: Path, labels: Sequence[Label]) -> list[float]:

@@ -294,6 +294,7 @@ def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hit(found: dict[str, Any]) -> Hit:
+    found["related"] = [_hit(related) for related in found.get("related", ())]
     found["snippets"] = [_record(Snippet, _tuples(snippet)) for snippet in found.get("snippets", ())]
     return _record(Hit, _tuples(found))
 

@@ -290,6 +290,7 @@ class Hit:
     also_in: list[dict[str, Any]] = field(
         default_factory=list
     )  # places with the same code: repo, branch, commit, path, lines
+    related: list[Hit] = field(default_factory=list)  # other sides of it (header, declarations, build), a chunk of each
     why: dict[str, Any] = field(default_factory=dict)  # filled when an explanation is asked for
 
 

@@ -59,7 +59,8 @@ class Engine:
         """The files that answer a query, the best first; `docs/query.md` is its language.
 
         `repo` to `symbol` are filters as in the query, and hold beside it. `cursor` is the `next_cursor` of the answer before.
-        `explain` fills `why`; `off` leaves out signals of the ranking; `access` are the caller's groups (None: sees all).
+        `explain` fills `why`; `off` leaves out signals of the ranking, or with `fold` lets related files be hits of their own;
+        `access` are the caller's groups (None: sees all).
         `all_matches`: where phrases or regular expressions are asked for, a hit has every chunk of its file that matches, in
         place of the first three.
 
@@ -81,6 +82,10 @@ class Engine:
         clock.lap("embed")
         tuned, note = tuned_weights(self.weights_file) if self.weights_file else ({}, "")
         retrieved, groups = self._groups(sent, start + limit, off, tuned, clock)
+        if sent.question.is_long and sent.by_words and "fold" not in off:
+            from codequarry.search import fold  # which a short question need not wait for
+
+            groups = fold.folded(groups)
         page = groups[start : start + limit]
         exact = bool(sent.request.scope.patterns)  # all chunks that match are asked for, not the best by words
         whole = True

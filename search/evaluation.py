@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from codequarry.errors import BadInput, QuerySyntax
 from codequarry.search.labels import Label
-from codequarry.search.measures import CUT, interval_of_mean, mean, measured, same_path
+from codequarry.search.measures import CUT, interval_of_mean, mean, measured, places, same_path
 from codequarry.search.scope import match_repositories
 from codequarry.types import Answer, SourceState
 
@@ -92,11 +91,8 @@ def evaluate(labels: Sequence[Label], states: Sequence[SourceState], ask: Ask) -
             answer = ask(label.question, limit=CUT, refresh=False, **({"repo": repo} if repo else {}))
         except QuerySyntax as error:
             raise BadInput(f"{label.where}: the question cannot be read: {error.message}", hint=error.hint) from error
-        hits: list[dict[str, Any]] = [
-            {"path": hit.path, "start_line": hit.start_line, "end_line": hit.end_line} for hit in answer.hits
-        ]
-        paths = tuple(hit.path for hit in answer.hits)
-        found.judged.append(Judged(label, repo, paths, measured(label.targets, hits)))
+        paths = tuple(shown.path for hit in answer.hits for shown in (hit, *hit.related))
+        found.judged.append(Judged(label, repo, paths, measured(label.targets, places(answer.hits))))
     if not found.judged:
         _, why = found.left_out[0]
         raise BadInput(

@@ -1,6 +1,7 @@
 """How good a list of hits is for one question: NDCG@10, hit@k, recall@10; means of many, and the interval of a difference.
 
-Targets and hits are mappings with `path`, `start_line` and `end_line`; the lines of a target may be left out.
+Targets and hits are mappings with `path`, `start_line` and `end_line`; the lines of a target may be left out. A hit may have
+`related` ones, the other sides of its file: they count at its place, where they are shown, and two targets in one hit count once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from codequarry.types import Hit
 
 CUT = 10
 """Hits after these do not count."""
@@ -27,10 +30,20 @@ def place_of(target: Mapping[str, Any], hits: Places) -> int | None:
     """The place, from 1, of the first hit that lies in a target, None beyond `CUT`."""
     low, high = target.get("start_line"), target.get("end_line")
     for place, hit in enumerate(hits[:CUT], 1):
-        in_lines = low is None or high is None or (hit["end_line"] >= low and hit["start_line"] <= high)
-        if in_lines and same_path(hit["path"], target["path"]):
-            return place
+        for shown in (hit, *hit.get("related", ())):
+            in_lines = low is None or high is None or (shown["end_line"] >= low and shown["start_line"] <= high)
+            if in_lines and same_path(shown["path"], target["path"]):
+                return place
     return None
+
+
+def places(hits: Iterable[Hit]) -> list[dict[str, Any]]:
+    """Hits as what is measured, with the lines that each shows of its file and of those related to it."""
+    return [
+        {"path": hit.path, "start_line": hit.start_line, "end_line": hit.end_line}
+        | ({"related": places(hit.related)} if hit.related else {})
+        for hit in hits
+    ]
 
 
 def measured(targets: Places, hits: Places) -> dict[str, float]:

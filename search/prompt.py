@@ -41,7 +41,7 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\u
 class _Piece:
     """Consecutive lines of a hit's file that may become a block."""
 
-    place: int  # of the hit in the answer
+    place: tuple[int, int]  # of the hit in the answer, and of its file among the sides of the hit
     hit: Hit
     start_line: int
     lines: tuple[str, ...]
@@ -111,11 +111,19 @@ class PromptBuilder:
     # ------------------------------------------------------------------------------------------------------------ pieces
 
     def _pieces(self, hits: Sequence[Hit]) -> list[_Piece]:
-        """What could become blocks, the most wanted first: of each hit the piece with its best chunk, then all others."""
-        pieces = [piece for place, hit in enumerate(hits) for piece in self._merged(place, hit)]
+        """What could become blocks, the most wanted first: of each hit the piece with its best chunk, then all others.
+
+        The best chunk of a related file follows that of its hit.
+        """
+        pieces = [
+            piece
+            for place, hit in enumerate(hits)
+            for side, file in enumerate([hit, *hit.related])
+            for piece in self._merged((place, side), file)
+        ]
         return sorted(pieces, key=lambda piece: piece.best is None)
 
-    def _merged(self, place: int, hit: Hit) -> list[_Piece]:
+    def _merged(self, place: tuple[int, int], hit: Hit) -> list[_Piece]:
         """The chunks of a hit in order of lines, neighbours joined."""
         best = (hit.start_line, hit.end_line)
         parts = [_Piece(place, hit, hit.start_line, tuple(hit.text.split("\n")), hit.matched_lines, best)]

@@ -1,6 +1,7 @@
 """Ranked files become hits: text, the lines that match, where the code stands, a link to it, and where else it stands.
 
-Code that is the same in several places is one hit: the others are in its `also_in`.
+Code that is the same in several places is one hit: the others are in its `also_in`. Other sides of the same thing, which `fold` has
+found, are its `related` hits.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ _WORTH = 0.4  # of the best chunk's score: a chunk below it is not shown
 class Group:
     """Files whose best chunk has the same text: the best ranked of them, and the others."""
 
-    __slots__ = ("others", "ranked", "unranked")
+    __slots__ = ("others", "ranked", "related", "unranked")
 
     def __init__(self, ranked: Ranked) -> None:
         self.ranked = ranked
         self.others: list[Ranked] = []
+        self.related: list[Group] = []  # see `fold`
         self.unranked: list[Candidate] = []  # chunks of the best that match too, see `complete`
 
 
@@ -91,7 +93,8 @@ def hits(
     if not groups:
         return []
     shown = [_shown(group, every) for group in groups]
-    texts = iter(store.texts([candidate for chunks in shown for candidate in chunks]))
+    beside = [related.ranked.best.candidate for group in groups for related in group.related]
+    texts = iter(store.texts([*(candidate for chunks in shown for candidate in chunks), *beside]))
     matcher = Matcher(question, patterns)
     made = []
     for group, chunks in zip(groups, shown, strict=True):
@@ -99,6 +102,10 @@ def hits(
         if counted:
             hit.more_matches = len(group.ranked.chunks) + len(group.unranked) - len(chunks)
         made.append(hit)
+    for group, hit in zip(groups, made, strict=True):
+        hit.related = [
+            _hit(related, [(related.ranked.best.candidate, next(texts))], matcher, explain) for related in group.related
+        ]
     return made
 
 

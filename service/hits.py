@@ -1,7 +1,8 @@
 """An answer for the shell: for eyes on a terminal, for grep in a pipe.
 
 In a pipe every hit is a line `RANK REPO PATH:FIRST-LAST …`, then its code, each line with its number and, as grep has it, `:` where
-it matches and `-` where it does not; hits are apart by an empty line.
+it matches and `-` where it does not; hits are apart by an empty line. Other sides of the hit's file (a header, its declarations)
+are named below it, each on a line `related PATH:FIRST-LAST …`.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ def render(
             else:
                 yield "--"
                 yield from code(snippet, hit.language, terminal, most_lines)
+        for related in hit.related:
+            named = f"related {_place(related, terminal)}"
+            yield terminal.paint(f"   {named}", "dim") if terminal.rich else named
 
 
 def title(rank: int, hit: Hit, terminal: Terminal, *, matches: int = 0) -> str:
@@ -81,6 +85,11 @@ def _more(hit: Hit) -> str:
 
 def _also(hit: Hit) -> str:
     return f"also in {len(hit.also_in)} more" if hit.also_in else ""
+
+
+def _place(hit: Hit, terminal: Terminal) -> str:
+    place = f"{terminal.name(hit.path)}:{hit.start_line}-{hit.end_line}"
+    return f"{place}  {terminal.name(hit.symbol)}" if hit.symbol else place
 
 
 def _lines(snippet: Hit | Snippet) -> str:

@@ -33,6 +33,7 @@ from codequarry.service.tools.results import (
     FoundDefinition,
     FoundLine,
     GrepResult,
+    RelatedCode,
     Reply,
     Repo,
     ReposResult,
@@ -222,12 +223,18 @@ def _hit(number: int, hit: Hit) -> tuple[FoundCode, str]:
         text="\n".join(lines),
         truncated=len(lines) < len(rows),
         more_matches=hit.more_matches,
+        related=[
+            RelatedCode(**place(one), start_line=one.start_line, end_line=one.end_line, symbol=clean(one.symbol))
+            for one in hit.related
+        ],
     )
     also = f"; also in {len(hit.also_in)} more places" if hit.also_in else ""
     more = f"; {hit.more_matches} more places match, grep lists every line" if hit.more_matches else ""
     beside = "".join(
         f"\n   also lines {one.start_line}-{one.end_line}{f' {clean(one.symbol)}' if one.symbol else ''}"
         for one in hit.snippets
+    ) + "".join(
+        f"\n   related {one.path}:{one.start_line}-{one.end_line} {one.symbol}".rstrip() for one in found.related
     )
     title = (
         f"{number}. {found.repo} {found.path}:{found.start_line}-{found.end_line} {found.symbol}".rstrip()

@@ -26,10 +26,18 @@ class Place(BaseModel):
     modified: bool
 
 
+class RelatedCode(Place):
+    """Another side of a file that answers: its header, its implementation, its declarations; its lines that answer best."""
+
+    start_line: int
+    end_line: int
+    symbol: str
+
+
 class FoundCode(Place):
     """A file that answers; `text` are its lines `start_line` to `end_line`, some of its best chunk when `truncated`.
 
-    `more_matches`: how many more of its chunks match an exact query; `grep` lists every line.
+    `more_matches`: how many more of its chunks match an exact query; `grep` lists every line. `related`: read them with read_file.
     """
 
     start_line: int
@@ -41,6 +49,7 @@ class FoundCode(Place):
     text: str
     truncated: bool
     more_matches: int
+    related: list[RelatedCode]
 
 
 class SearchResult(Result):

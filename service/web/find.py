@@ -72,6 +72,7 @@ class Card:
     freshness: str
     why_url: str
     also: list[tuple[str, dict[str, Any]]]
+    related: list[tuple[str, Hit]]
 
 
 @dataclass(slots=True)
@@ -167,14 +168,19 @@ def _card(rank: int, hit: Hit, address: Address, marker: Marker, states: dict[tu
         rank,
         hit,
         list(_pieces(hit, address, marker)),
-        file_url(hit.repo, hit.path, hit.branch, lines=(hit.start_line, hit.end_line), address=address),
+        _address(hit, address),
         pick,
         pick in address.picks,
         address.toggled(pick).url(),
         ago(max(0.0, time.time() - state.indexed_at)) if state and state.indexed_at else "",
         with_query("/why", [*address.pairs(), ("rank", str(rank))]),
         [(_other(place, hit, address), place) for place in hit.also_in],
+        [(_address(one, address), one) for one in hit.related],
     )
+
+
+def _address(hit: Hit, address: Address) -> str:
+    return file_url(hit.repo, hit.path, hit.branch, lines=(hit.start_line, hit.end_line), address=address)
 
 
 def _other(place: dict[str, Any], hit: Hit, address: Address) -> str:

@@ -119,6 +119,13 @@ def test_in_a_pipe_code_is_what_stands_in_the_file_and_names_stay_on_one_line():
     assert lines[1:] == [f"10-{text}"]
 
 
+def test_other_sides_of_a_file_are_named_below_its_hit():
+    answer = Answer("q", [hit(related=[hit(path="a\nb.h", start_line=3, end_line=9), hit(path="b.d.ts", symbol="")])])
+    expected = [r"related a\nb.h:3-9  Client.get", "related b.d.ts:10-12"]
+    assert list(render(answer, piped()))[-2:] == expected
+    assert [plain(line).strip() for line in list(render(answer, rich()))[-2:]] == expected
+
+
 def test_further_snippets_follow_their_hit():
     answer = Answer("q", [hit(snippets=[Snippet(30, 30, "def put(): ...", symbol="put")])])
     assert list(render(answer, piped()))[-2:] == ["--", "30-def put(): ..."]

@@ -74,6 +74,27 @@ def test_every_match_of_a_file_is_shown_when_asked(start, tmp_path):
             assert len(hit.snippets) == 8
 
 
+def test_other_sides_of_a_file_are_related_to_its_hit_with_their_own_places(tmp_path):
+    store = EmbeddedStore(tmp_path / "data" / "index", create=True)
+    store.prepare(EMBEDDER, RECIPE)
+    files = {"src/ring.c": "int ring_wait(void) { return overflow; }\n", "include/ring.h": "int ring_wait(void);\n"}
+    publish(store, SHOP, files)
+    store.close()
+    from running import Running
+
+    from codequarry.settings import Settings
+
+    issue = "The ring overflows\n\nafter ring_wait"
+    with Running(Settings(tmp_path / "data", rate_limit=0)) as service:
+        (hit,) = service.ask("POST", "/v1/search", {"query": issue}).json["hits"]
+        (header,) = hit["related"]
+        assert (hit["path"], header["path"], header["text"]) == ("src/ring.c", "include/ring.h", "int ring_wait(void);")
+        with connect(f"codequarry+{service.url}") as quarry, connect(service.parts.backend.location) as local:
+            assert quarry.search(issue).hits == local.search(issue).hits
+        cited = service.ask("POST", "/v1/prompt", {"question": issue}).json["blocks"]
+        assert [block["path"] for block in cited] == ["src/ring.c", "include/ring.h"]
+
+
 def test_a_misspelt_filter_is_refused_and_finds_nothing(service):
     reply = service.ask("POST", "/v1/search", {"query": "retry", "repos": "acme/shop"})
     assert reply.status == 400
