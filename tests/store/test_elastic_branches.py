@@ -179,6 +179,65 @@ def test_what_a_dead_publication_began_with_is_let_go(store):
         assert publication.have([FileKey("src/f0.py", blob_of(FILES["src/f0.py"]))]) == set()
 
 
+def change(store, source, files):
+    """Publishes a source anew, naming differences alone."""
+    with store.publish(source) as publication:
+        shown = publication.shown()
+        changed = [version(path, text) for path, text in files.items()]
+        changed = [file for file in changed if file.path not in shown or shown[file.path].blob != file.blob]
+        publication.put(changed)
+        publication.commit(
+            state(source),
+            show=[Shown(*file.key) for file in changed],
+            hide=[path for path in shown if path not in files],
+        )
+
+
+def whole(store, files):
+    """Those of the versions that are in the store."""
+    with store.publish(Source(MAIN.repo, "looks")) as publication:
+        keys = {path: FileKey(path, blob_of(text)) for path, text in files.items()}
+        there = publication.have(keys.values())
+        return {path for path, key in keys.items() if key in there}
+
+
+def test_what_a_branch_stands_on_is_kept_as_long_as_it_shows_it_and_no_longer(store):
+    publish(store, MAIN, FILES)
+    begin(store)
+    change(store, NEXT, {**FILES, "src/f0.py": "own = 1\n"})
+    change(store, MAIN, {"src/f3.py": FILES["src/f3.py"]})
+    kept = {"src/f1.py", "src/f2.py", "src/f3.py"}
+    assert whole(store, FILES) == kept
+    assert texts(store, NEXT) == {**FILES, "src/f0.py": "own = 1\n"}
+    change(store, NEXT, {"src/f1.py": FILES["src/f1.py"], "src/f2.py": "own = 2\n", "src/f3.py": FILES["src/f3.py"]})
+    assert texts(store, NEXT) == {path: FILES[path] for path in ("src/f1.py", "src/f3.py")} | {"src/f2.py": "own = 2\n"}
+    store.forget(NEXT)
+    with store.publish(Source(MAIN.repo, "looks")):
+        pass  # it held them
+    store.compact()
+    assert whole(store, FILES) == {"src/f3.py"}
+    assert texts(store, MAIN) == {"src/f3.py": FILES["src/f3.py"]}
+
+
+def test_a_branch_that_began_with_one_that_looked_there_is_seen_by_a_cleaner_that_looked_before(store, monkeypatch):
+    third = Source(MAIN.repo, "third")
+    publish(store, MAIN, FILES)
+    begin(store)
+    look, begun = layers._look, []
+
+    def be_overtaken(*arguments):
+        if not begun:
+            begun.append(third)
+            begin(store, third, NEXT)
+            change(store, NEXT, LATER)
+        return look(*arguments)
+
+    monkeypatch.setattr(layers, "_look", be_overtaken)
+    change(store, MAIN, {"src/f1.py": FILES["src/f1.py"]})
+    assert begun
+    assert (texts(store, NEXT), texts(store, third)) == (LATER, FILES)
+
+
 def test_a_branch_of_a_long_line_of_branches_stands_on_a_bounded_number_of_layers(store):
     publish(store, MAIN, FILES)
     line = [MAIN, *(Source(MAIN.repo, f"b{number}") for number in range(8))]

@@ -7,6 +7,7 @@ Whoever wants to show the version holds it first, which changes its document: on
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -15,9 +16,9 @@ from typing import Any
 
 from codequarry.store.elastic import documents
 from codequarry.store.elastic.client import At, Client, Document, Write
-from codequarry.store.elastic.documents import Key
+from codequarry.store.elastic.documents import Key, Mark
 from codequarry.store.elastic.history import History, Moved
-from codequarry.store.elastic.layers import release_dead, thin
+from codequarry.store.elastic.layers import Asked, needed_by_others, release_dead, thin
 from codequarry.store.elastic.ledger import Row, part_at, row_at, row_back, row_out, rows
 from codequarry.store.elastic.mapping import Names
 from codequarry.types import Source
@@ -112,7 +113,7 @@ def _remove(client: Client, names: Names, keys: Sequence[Key], src: str) -> None
 
 
 def _users(client: Client, names: Names, found: Sequence[_Found]) -> list[set[str]]:
-    """For each version the sources that show it, or hold it in a publication that is not committed yet."""
+    """For each version the sources in whose entries others must find it: who shows it, or holds it for a publication under way."""
     holders = sorted({(item.key.repo, src) for item in found for src in item.document.source["pins"]})
     read = client.read([At(names.ledger, src, repo) for repo, src in holders])
     ledger = {src: row_back(row.source) for (_, src), row in zip(holders, read, strict=True) if row is not None}
@@ -125,23 +126,45 @@ def _users(client: Client, names: Names, found: Sequence[_Found]) -> list[set[st
         for number, src in pairs
     ]
     users: list[set[str]] = [set() for _ in found]
+    for_others: dict[tuple[int, str], list[str]] = {}
     for (number, src), entry in zip(pairs, client.read(places), strict=True):
         row, item = ledger[src], found[number]
         pin = item.document.source["pins"][src]
-        if row.pointer < pin == row.epoch or (entry is not None and _names(entry.source, item.key, row)):
+        history = None if entry is None else History.of(entry.source)
+        if row.pointer < pin == row.epoch or (history is not None and _shows(history, item.key, row)):
+            users[number].add(src)
+        elif history is not None and (standing := _standing(history, item.key, row)):
+            for_others[number, src] = standing
+    asked = [Asked(found[number].key.path, ledger[src], standing) for (number, src), standing in for_others.items()]
+    for (number, src), needed in zip(for_others, needed_by_others(client, names, asked), strict=True):
+        if needed:
             users[number].add(src)
     return users
 
 
-def _names(entry: dict[str, Any], key: Key, row: Row) -> bool:
-    """Whether an entry shows the version now or to those who began there, or will when its publication is committed."""
-    history = History.of(entry)
-    marks = [history.cur] if history.cur.epoch not in row.aborted else []
+def _shows(history: History, key: Key, row: Row) -> bool:
+    """Whether an entry shows the version now, or will when its publication is committed."""
     try:
-        at = [history.at(pointer, row.aborted) for pointer in {row.pointer, *row.snapshots.values()}]
+        marks = [history.at(row.pointer, row.aborted)]
     except Moved:  # it was written over since the row was read
-        at = [*history.marks()]
-    return any(said is not None and (said.blob, said.recipe) == (key.blob, key.recipe) for said in (*marks, *at))
+        marks = [*history.marks()]
+    if history.cur.epoch not in row.aborted:
+        marks.append(history.cur)
+    return any(_is(said, key) for said in marks)
+
+
+def _standing(history: History, key: Key, row: Row) -> list[str]:
+    """Who began where the entry showed the version."""
+    found = []
+    for name, pointer in row.snapshots.items():
+        with contextlib.suppress(Moved):  # nobody needed it any more
+            if _is(history.at(pointer, row.aborted), key):
+                found.append(name)
+    return found
+
+
+def _is(said: Mark | None, key: Key) -> bool:
+    return said is not None and (said.blob, said.recipe) == (key.blob, key.recipe)
 
 
 def _delete(client: Client, doomed: Sequence[_Found]) -> None:

@@ -8,19 +8,21 @@ takes away only its own.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from codequarry.store.elastic.client import At, Client, Document, Write, pause
-from codequarry.store.elastic.documents import Key, Mark, back, entry, source_id
-from codequarry.store.elastic.history import History, Layer
+from codequarry.store.elastic.documents import Key, Mark, back, entry, entry_id, source_id
+from codequarry.store.elastic.history import History, Layer, Moved, resolve
 from codequarry.store.elastic.ledger import Row, change, row_at, row_back, row_out
 from codequarry.store.elastic.mapping import Names
 from codequarry.types import Source
 
 MOST_LAYERS = 4  # beneath a source's own: each is one more entry to read for each file that was found
 _TRIES = 5
+_AT_ONCE = 20  # of those who stand on a source, looked at together: mostly one of the first decides
 
 
 class Beginning(NamedTuple):
@@ -37,6 +39,8 @@ def begin(client: Client, names: Names, source: Source, epoch: int, base: Source
         row = row_back(document.source) if document else None
         if row is None or row.forgotten or not row.state.get("indexed_at") or len(row.layers) >= MOST_LAYERS:
             return None
+        if source.branch in {layer.branch for layer in row.stack}:
+            return None  # of an earlier life; a name stands once in a row
         own, *beneath = row.stack
         layers = (own._replace(aborted=tuple(old for old in own.aborted if old < own.pointer)), *beneath)
         if not change(client, names, _held(row, source, epoch, row.pointer), document):
@@ -135,37 +139,97 @@ def shown_marks(
         Moved: one of them was published anew, and nobody needs what it showed.
     """
     found: dict[str, Mark] = {}
-    for layer in reversed(layers):
+    for layer in layers:
         query = {"bool": {"filter": [{"term": {"type": "entry"}}, {"term": {"src": layer.src(repo)}}]}}
         for hit in client.scan(names.files, query, ["path", "cur", "prev", "older"]):
-            if (said := layer.mark(History.of(hit["_source"]))) is not None:
-                found[back(hit["_source"]["path"])] = said
+            path = back(hit["_source"]["path"])
+            # What is hidden by a layer above may be forgotten already.
+            if path not in found and (said := layer.mark(History.of(hit["_source"]))) is not None:
+                found[path] = said
     return {path: said for path, said in found.items() if said.blob or hidden}
 
 
+class Asked(NamedTuple):
+    """A path of which a source's entry says something only to those who began with it then, by their names in its row."""
+
+    path: str
+    row: Row
+    standing: list[str]
+
+
+def needed_by_others(client: Client, names: Names, asked: Sequence[Asked]) -> list[bool]:
+    """Whether any of those who stand on the row still looks there for the path: no layer above it says anything of it."""
+    needed = [False] * len(asked)
+    for first in range(0, max((len(item.standing) for item in asked), default=0), _AT_ONCE):
+        pairs = [
+            (number, name)
+            for number, item in enumerate(asked)
+            if not needed[number]
+            for name in item.standing[first : first + _AT_ONCE]
+        ]
+        for (number, _), looks in zip(pairs, _look(client, names, asked, pairs), strict=True):
+            needed[number] |= looks
+    # Who began with one that looked there, while it did and before it stopped, may have come after the row was read.
+    places = {item.row.src: row_at(names, item.row.source) for item in asked}
+    now = dict(zip(places, client.read(list(places.values())), strict=True))
+    for number, item in enumerate(asked):
+        row = now[item.row.src]
+        needed[number] |= row is not None and bool(row.source["snapshots"].keys() - item.row.snapshots.keys())
+    return needed
+
+
+def _look(client: Client, names: Names, asked: Sequence[Asked], pairs: Sequence[tuple[int, str]]) -> list[bool]:
+    """For each of the paths and names whether the one of that name looks at the layer for the path."""
+    holders = {src: At(names.ledger, src, asked[number].row.source.repo) for number, src, _ in map(_parted, pairs)}
+    rows = dict(zip(holders, client.read(list(holders.values())), strict=True))
+    looks: list[bool] = []
+    above: list[tuple[Layer, ...]] = []
+    places: list[At] = []
+    for number, src, epoch in map(_parted, pairs):
+        on, document = asked[number].row.source, rows[src]
+        row = row_back(document.source) if document else None
+        looks.append(row is not None and _stands(row, epoch, on))
+        branches = [layer.branch for layer in row.stack] if row is not None and row.since == epoch else []
+        above.append(row.stack[: branches.index(on.branch)] if row is not None and on.branch in branches else ())
+        places += [At(names.files, entry_id(layer.src(on.repo), asked[number].path), on.repo) for layer in above[-1]]
+    entries = iter(client.read(places))
+    for number, layers in enumerate(above):
+        histories = [None if entry is None else History.of(entry.source) for entry in (next(entries) for _ in layers)]
+        with contextlib.suppress(Moved):
+            looks[number] &= resolve(layers, histories) is None
+    return looks
+
+
+def _parted(pair: tuple[int, str]) -> tuple[int, str, int]:
+    number, name = pair
+    src, _, epoch = name.partition(":")
+    return number, src, int(epoch)
+
+
 def thin(client: Client, names: Names, row: Row) -> list[Key]:
-    """Takes out of a source's entries what only dropped epochs needed; returns the versions that it named."""
+    """Takes out of a source's entries what only dropped epochs needed; returns the versions that were shown at these."""
     changed = {"range": {"epoch": {"gt": min(row.dropped)}}}
     query = {"bool": {"filter": [{"term": {"type": "entry"}}, {"term": {"src": row.src}}, changed]}}
     client.refresh(names.files)
-    hits = [hit for hit in client.sweep(names.files, query, ["path", "older"]) if "older" in hit["_source"]]
-    places = [At(names.files, hit["_id"], row.source.repo) for hit in hits]
     freed: dict[Key, None] = {}
+    places: dict[At, str] = {}
+    for hit in client.sweep(names.files, query, ["path", "cur", "prev", "older"]):
+        history, path = History.of(hit["_source"]), back(hit["_source"]["path"])
+        for pointer in row.dropped:
+            with contextlib.suppress(Moved):
+                if (said := history.at(pointer, row.aborted)) is not None and said.blob:
+                    freed[Key(row.source.repo, path, said.blob, said.recipe)] = None
+        if history.older:
+            places[At(names.files, hit["_id"], row.source.repo)] = path
+    listed = list(places)
 
     def take(number: int, seen: Document | None) -> Write | None:
-        if seen is None:
+        history = History.of(seen.source) if seen else None
+        new = history.without(row.snapshots.values()) if history else None
+        if new is None or new == history:
             return None
-        history = History.of(seen.source)
-        new = history.without(row.snapshots.values())
-        path = back(seen.source["path"])
-        freed.update(
-            (Key(row.source.repo, path, said.blob, said.recipe), None)
-            for said, _ in set(history.older) - set(new.older)
-            if said.blob
-        )
-        if new == history:
-            return None
-        return Write("index", places[number], entry(row.src, row.source.repo, path, *new), seen)
+        path = places[listed[number]]
+        return Write("index", listed[number], entry(row.src, row.source.repo, path, *new), seen)
 
-    client.settle(places, take)
+    client.settle(listed, take)
     return list(freed)

@@ -359,7 +359,6 @@ class ElasticPublication:
         paths = list(marks)
         places = [At(self._names.files, documents.entry_id(self._src, path), self.source.repo) for path in paths]
         before: dict[str, Mark | None] = {}
-        ours: set[str] = set()  # what was shown there was the source's own
 
         def write(first: int, number: int, seen: Document | None) -> Write | None:
             number += first
@@ -370,7 +369,6 @@ class ElasticPublication:
             own = layer.mark(history)
             base = beneath.get(path) if own is None else own
             before[path], new = base, marks[path]
-            (ours.discard if own is None else ours.add)(path)
             if (history and history.cur == new) or (base is None and not new.blob):
                 return None
             shown = own is None or (history is not None and own is history.cur)
@@ -392,7 +390,7 @@ class ElasticPublication:
             old = before[path]
             if old is not None and old.blob:
                 files, chunks, size = files - 1, chunks - old.chunks, size - old.size
-                if (old.blob, old.recipe) != (new.blob, new.recipe) and path in ours:
+                if (old.blob, old.recipe) != (new.blob, new.recipe):
                     gone.append(Key(self.source.repo, path, old.blob, old.recipe))
             if new.blob:
                 files, chunks, size = files + 1, chunks + new.chunks, size + new.size
