@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from codequarry.errors import CodequarryError
+from codequarry.ingest.allocator import share_one_heap
 from codequarry.ingest.jobs import LocalQueue, Runner
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """The process: does the jobs of the ledger until its standard input ends, as it also does when the service is killed."""
+    share_one_heap()
     stop, queue = threading.Event(), LocalQueue()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN

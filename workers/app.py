@@ -71,12 +71,14 @@ def make_app(settings: Settings) -> Celery:
 
 def run_pool(queue: str, concurrency: int, supervisor: int) -> None:
     """Runs one pool in this process until it is told to end (SIGTERM: runs stop at their next step), or its supervisor is gone."""
+    from codequarry.ingest.allocator import share_one_heap
     from codequarry.settings import load
     from codequarry.workers import tasks
 
     die_with(supervisor)
     pool_id = os.getpid()
     settings = load()
+    share_one_heap()
     os.nice(min(settings.job_nice, 19))  # its children, git among them, are as nice
     app = make_app(settings)
     tasks.register(app, settings, queue, concurrency)

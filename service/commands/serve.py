@@ -53,10 +53,12 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
     import uvicorn  # noqa: F401  before anything is said of an address
 
+    from codequarry.ingest.allocator import share_one_heap
     from codequarry.service.keyring import Keyring
     from codequarry.service.security import check_bind
     from codequarry.settings import load
 
+    share_one_heap()
     settings = load()
     port = settings.port if args.port is None else args.port
     if not 0 <= port < 65536:
