@@ -56,8 +56,36 @@ def test_snippets_are_picked_reordered_dropped_and_copied(any_site, visit):
     expect(names).to_have_text([re.compile("client.py")])
     page.go_back()
     expect(names).to_have_count(2)
-    page.get_by_role("link", name="Empty").click()
+    page.get_by_role("link", name="Remove all").click()
     expect(page.locator(".tray")).to_have_count(0)
+
+
+def test_snippets_that_are_picked_faster_than_the_service_answers_are_all_in_the_tray(site, visit):
+    page = visit(site, "/?q=/[Rr]etr/")
+    expect(page.locator("a.pick").nth(2)).to_be_visible()
+    held, goes = [], []
+    page.route(lambda url: "part=results" in url, lambda route: route.continue_() if goes else held.append(route))
+    for key in "jpjpjp":
+        page.keyboard.press(key)
+    page.keyboard.press("g")
+    expect(page.locator(".card.on")).to_have_attribute("data-rank", "3")
+    goes.append(True)
+    held[0].continue_()
+    page.wait_for_url("**/prompt?**")
+    expect(page.locator(".picks li")).to_have_count(3)
+
+
+def test_what_is_typed_goes_before_links_that_wait(site, visit):
+    page = visit(site, "/?q=/[Rr]etr/")
+    expect(page.locator("a.pick").nth(1)).to_be_visible()
+    held = []
+    page.route(lambda url: "part=results" in url and "ParseConfig" not in url, lambda route: held.append(route))
+    page.locator("a.pick").nth(0).click()
+    page.locator("a.pick").nth(1).click()
+    page.locator("#q").fill("ParseConfig")
+    expect(page.locator(".card .path").first).to_have_text("src/parse.go")
+    expect(page.locator(".picks li")).to_have_count(1)
+    expect(page.locator("#q")).to_have_value("ParseConfig")
 
 
 def test_picks_stay_while_other_things_are_searched(site, visit):
@@ -73,12 +101,12 @@ def test_picks_stay_while_other_things_are_searched(site, visit):
 def test_the_budget_holds_and_what_does_not_fit_is_said(site, visit):
     page = visit(site, "/prompt/build?q=how+is+a+payment+retried&budget=4000")
     page.get_by_label("Budget in tokens").fill("250")
-    page.get_by_role("button", name="Make it again").click()
+    page.get_by_role("button", name="Update").click()
     expect(page.get_by_role("heading", name="Left out")).to_be_visible()
     tokens = int(page.locator(".tokens strong").inner_text().replace(",", ""))
     assert 0 < tokens <= 250
     page.get_by_label("JSON").check()
-    page.get_by_role("button", name="Make it again").click()
+    page.get_by_role("button", name="Update").click()
     expect(page.get_by_label("JSON")).to_be_checked()
     assert json.loads(page.locator("#prompt-text").input_value())["snippets"]
 
@@ -87,7 +115,7 @@ def test_a_question_that_is_typed_here_is_built(site, visit):
     page = visit(site, "/prompt")
     expect(page.locator(".note")).to_contain_text("Nothing is picked")
     page.get_by_label("Question").fill("how is a payment retried?")
-    page.get_by_role("button", name="Make it again").click()
+    page.get_by_role("button", name="Update").click()
     page.get_by_role("button", name="Build it for me").click()
     expect(page.locator("#prompt-text")).to_have_value(re.compile("client.py"))
 

@@ -34,6 +34,9 @@ const copy = async (text, what) => {
 
 let asked = 0; // number of the latest request: an older answer is thrown away
 let under = null;
+let followed = null; // the answer that a link asked for, while it is on its way
+let turns = Promise.resolve();
+let searches = 0; // what is typed ends what links wait for
 
 const part = (url) => {
   const found = new URL(url, location.href);
@@ -84,6 +87,32 @@ const load = async (url, { push = false, replace = false, state = {}, top = fals
   }
 };
 
+// A link holds the picks and filters of the time it was made. So while the answer to one is on its way, the next waits for it and
+// is then the same one of the new results: nothing that somebody picked quickly is lost.
+const again = (link) => {
+  const all = () => [...results.querySelectorAll("a, button")];
+  const same = named(link);
+  const place = all().filter((one) => named(one) === same).indexOf(link);
+  inTurn(() => all().filter((one) => named(one) === same)[place]?.click());
+};
+
+const inTurn = (act) => {
+  const search = searches;
+  turns = turns.then(async () => {
+    while (followed) await followed;
+    if (search === searches) act();
+  });
+};
+
+// What tells a link from others, whatever is picked: what it is for, and the code it stands beside.
+const named = (link) => {
+  const owner = link.closest(".card, .picks li")?.querySelector("a.open, a.name");
+  const url = owner && new URL(owner.href);
+  const of = url ? ["repo", "path", "branch"].map((name) => url.searchParams.get(name)).join("\n") + url.hash : "";
+  const label = link.getAttribute("aria-label") || link.title || "";
+  return [link.className.replace(/ ?picked/, ""), link.dataset.facet, label, of, of ? "" : link.textContent].join("\n");
+};
+
 const typed = () => {
   const url = new URL(location.href);
   const now = box.value;
@@ -97,6 +126,7 @@ if (live) {
     const url = typed();
     if (url === location.pathname + location.search) return;
     at = -1;
+    searches++;
     const goes = history.state?.typed ? "replace" : "push"; // one step back leads to what was there before the typing
     load(url, { [goes]: true, state: { typed: true } });
   };
@@ -107,12 +137,14 @@ if (live) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(timer);
+    searches++;
     const url = typed();
     if (url !== location.pathname + location.search) load(url, { push: true });
     history.replaceState({}, ""); // what is typed from here on is a state of its own
   });
   addEventListener("popstate", () => {
     if (location.pathname !== "/") return;
+    searches++;
     box.value = new URL(location.href).searchParams.get("q") || "";
     load(location.pathname + location.search);
   });
@@ -146,12 +178,16 @@ document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = event.target.closest("a, button");
   if (!link) return;
-  if (link.matches("a[data-live]") && live) {
+  if (followed && results.contains(link)) {
+    event.preventDefault();
+    again(link);
+  } else if (link.matches("a[data-live]") && live) {
     event.preventDefault();
     const url = link.getAttribute("href");
     const query = new URL(url, location.href).searchParams.get("q") || "";
     if (query !== box.value) box.value = query;
-    load(url, { push: true, top: "top" in link.dataset });
+    const answer = load(url, { push: true, top: "top" in link.dataset }).finally(() => { if (followed === answer) followed = null; });
+    followed = answer;
   } else if (link.matches("a[data-more]")) {
     event.preventDefault();
     more(link);
@@ -242,7 +278,7 @@ const KEYS = {
   y: () => copy(permalink(), "Permalink"),
   p: () => (cards()[at] ?? document.querySelector(".file"))?.querySelector("a.pick")?.click(),
   e: () => { const why = cards()[at]?.querySelector(".why"); if (why) why.open = !why.open; },
-  g: () => document.querySelector("a[data-prompt]")?.click(),
+  g: () => inTurn(() => document.querySelector("a[data-prompt]")?.click()),
   "?": () => document.getElementById("keys").showModal(),
 };
 
