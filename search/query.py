@@ -28,7 +28,7 @@ MAX_BYTES = 64 * 1024
 MAX_WORDS = 40
 """A text of more words is somebody's prose or an issue, in which a colon or a quotation mark means nothing to us."""
 
-_PLAIN_HINT = "To search for the text as it stands, ask for plain text (--plain)."
+PLAIN_HINT = "To search for the text as it stands, ask for plain text (--plain)."
 _FILTER = re.compile(rf"({'|'.join(FILTERS)}):(?!:)")
 _NAMED = re.compile(r"-?([A-Za-z]{3,12}):(?!:)")
 _REGEX_SIGNS = re.compile(r"[][(){}|\\^$]|[.\w)][*+?]")
@@ -199,12 +199,12 @@ class _Reader:
             out.append(self.text[here])
             here += 1
         if here >= len(self.text):
-            raise self._error("This quotation mark is never closed.", at, f'Close it with ". {_PLAIN_HINT}')
+            raise self._error("This quotation mark is never closed.", at, f'Close it with ". {PLAIN_HINT}')
         self.at = here + 1
         value = "".join(out)
         if what == "phrase":
             if not value.strip():
-                raise self._error("There is nothing between the quotation marks.", at, _PLAIN_HINT)
+                raise self._error("There is nothing between the quotation marks.", at, PLAIN_HINT)
             if "\n" in value or "\r" in value:
                 raise self._error("A phrase stands within one line.", at, "Ask for each line as a phrase of its own.")
             self._must_be_unicode(value, at)
@@ -215,13 +215,13 @@ class _Reader:
         source = re.sub(r"\\(.)", lambda found: "/" if found[1] == "/" else found[0], written, flags=re.S)
         self.at = end + 1
         if "\n" in source or "\r" in source:
-            raise self._error("A regular expression is written, and matches, within one line.", at, _PLAIN_HINT)
+            raise self._error("A regular expression is written, and matches, within one line.", at, PLAIN_HINT)
         self._must_be_unicode(source, at)
         if problem := regex_problem(source):
             message, place = problem
             # An escaped slash takes one character more in the text than in the expression.
             place += source.count("/", 0, place)
-            hint = f"Regular expressions are re2's: no look-around, no back-references. {_PLAIN_HINT}"
+            hint = f"Regular expressions are re2's: no look-around, no back-references. {PLAIN_HINT}"
             raise self._error(f"The regular expression cannot be read: {message}.", at + 1 + place, hint)
         return source
 
@@ -234,7 +234,7 @@ class _Reader:
                 end += 1
             self.at, value = end, self.text[at:end]
         if not value.strip():
-            hint = f"Write {name}:VALUE without a space, or \\{name}: to search for the word. {_PLAIN_HINT}"
+            hint = f"Write {name}:VALUE without a space, or \\{name}: to search for the word. {PLAIN_HINT}"
             raise self._error(f"Nothing stands after {name}:.", at, hint)
         if name == "path" and (problem := glob_problem(value)):
             raise self._error(f"The path glob cannot be read: {problem}.", at, "See docs/query.md for globs.")

@@ -8,6 +8,7 @@ can use it there; a request of the page that changes something must come from th
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -55,7 +56,7 @@ class Door:
         path = scope.get("path", "")
         if scope["type"] == "http" and path.startswith(assets.PREFIX):
             await assets.respond(scope, receive, _with_headers(send))
-        elif scope["type"] != "http" or path not in PATHS:
+        elif scope["type"] != "http" or not (path in PATHS or _is_for_a_person(scope)):
             await self.app(scope, receive, send)
         else:
             await self._page(scope, receive, _Pages(scope, _with_headers(send)))
@@ -84,6 +85,13 @@ def is_same_site(headers: dict[str, str]) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     return headers.get("origin", "").partition("://")[2] == headers.get("host", "") != ""
+
+
+def _is_for_a_person(scope: Scope) -> bool:
+    """Whether a browser asks for a page that there is not: the answer is one all the same."""
+    if scope["method"] not in ("GET", "HEAD") or scope["path"].startswith(("/v1/", "/mcp")):
+        return False
+    return b"text/html" in dict(scope["headers"]).get(b"accept", b"")
 
 
 def _cookie(header: str) -> str:
@@ -157,6 +165,7 @@ class _Pages:
         if path == "/sign-in":
             here = parse_qs(query).get("next", ["/"])[-1]
         part = "part" in parse_qs(query)
+        said = _for_people(said)
         page = html(
             "problem_part.html" if part else "problem.html",
             said=said,
@@ -172,6 +181,18 @@ class _Pages:
         ]
         await self._send({"type": "http.response.start", "status": start["status"], "headers": headers})
         await self._send({"type": "http.response.body", "body": page})
+
+
+def _for_people(said: dict[str, Any]) -> dict[str, Any]:
+    """A problem without what it says to programs and at the command line."""
+    hint, detail = said["hint"], said["detail"]
+    if said["code"] == "repository_not_found":
+        hint = "The list of repositories says what is indexed."
+    elif "/v1/" in hint:
+        hint = ""
+    if said["status"] == HTTPStatus.NOT_FOUND and detail == said["title"]:
+        detail = "There is no such page."
+    return {**said, "hint": hint, "detail": detail}
 
 
 def _kind(message: Message) -> bytes:

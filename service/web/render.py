@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from codequarry import __version__
+from codequarry.search.query import PLAIN_HINT
 from codequarry.service.progress import ago
 from codequarry.service.terminal import printable
 from codequarry.service.web import assets
@@ -14,6 +15,7 @@ from codequarry.service.web.address import with_query
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
     from codequarry.types import SourceState
 
@@ -37,13 +39,26 @@ def _templates() -> Environment:
     )
     made.filters |= {
         "name": printable,
+        "prose": prose,
         "since": since,
         "size": size,
         "hex": lambda commit: commit[:8],
         "branch": branch,
     }
-    made.globals |= {"asset": assets.url, "with_query": with_query, "version": __version__}
+    made.globals |= {"asset": assets.url, "with_query": with_query, "version": __version__, "plain_hint": PLAIN_HINT}
     return made
+
+
+def prose(text: str) -> Markup:
+    """A sentence as HTML: what stands between backticks in it is code."""
+    from markupsafe import Markup, escape
+
+    parts = printable(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape("`".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
+    )
 
 
 def branch(state: SourceState) -> str:

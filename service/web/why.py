@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from codequarry.search.features_long import LONG
+from codequarry.search.features_many import MANY
+from codequarry.search.features_short import SHORT
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A share. `start` and `width` are hundredths of the picture's width, in which all bars have the same scale."""
+    """A share. `start` and `width` are hundredths of the picture's width, in which all bars have the same scale.
+
+    `reason`: what the feature is there for.
+    """
 
     name: str
     value: float
     start: float
     width: float
+    reason: str = ""
 
     @property
     def sign(self) -> str:
@@ -48,15 +56,23 @@ def _bars(shares: Mapping[str, float]) -> list[Bar]:
     above = max([value for _, value in told if value > 0], default=0.0)
     whole = (above - below) or 1.0
     zero = -below / whole * 100
+    reasons = _reasons(shares)
     return [
         Bar(
             _name(name),
             value,
             round(zero if value > 0 else zero - abs(value) / whole * 100, 2),
             round(abs(value) / whole * 100, 2),
+            reasons.get(name, ""),
         )
         for name, value in told
     ]
+
+
+def _reasons(names: Collection[str]) -> dict[str, str]:
+    """What each feature is there for, by the set that has all of these; nothing where another ranking made the shares."""
+    sets = ({feature.name: feature.reason for feature in made.features} for made in (SHORT, MANY, LONG))
+    return next((reasons for reasons in sets if reasons.keys() >= set(names)), {})
 
 
 def _is_telling(values: Any) -> bool:

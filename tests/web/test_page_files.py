@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 from site_content import CONTENT, SHOP, SHOP_DEV
 
@@ -74,6 +75,38 @@ def test_a_file_that_is_not_there_is_told_with_what_comes_near(site, visit):
     expect(page.get_by_role("alert")).to_contain_text("src/client.py")
     page.get_by_role("link", name="Search", exact=True).click()
     expect(page.get_by_role("heading", name="Ask about the code")).to_be_visible()
+
+
+def test_a_page_that_there_is_not_is_said_as_a_page_with_the_box_to_search(site, visit):
+    page = visit(site, "/nowhere")
+    expect(page.get_by_role("alert")).to_contain_text("There is no such page.")
+    page.locator("#q").fill("ParseConfig")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card .path").first).to_have_text("src/parse.go")
+    program = site.ask("GET", "/nowhere", check=False)
+    assert program.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("target", ["/repository?repo=none", "/file?repo=none&path=a", "/prompt?budget=many"])
+def test_an_error_tells_a_person_nothing_that_is_for_programs(site, visit, target):
+    page = visit(site, target)
+    error = page.get_by_role("alert")
+    expect(error).to_contain_text("Request")
+    expect(error).not_to_contain_text("/v1/")
+    expect(error).not_to_contain_text("`")
+    if "none" in target:
+        page.get_by_role("link", name="Repositories").click()
+        expect(page.locator(".repositories li").first).to_be_visible()
+
+
+def test_what_was_picked_is_a_step_away_from_a_file_too(site, visit):
+    page = visit(site, "/?q=ParseConfig")
+    page.locator(".card a.pick").first.click()
+    expect(page.locator(".picks li")).to_have_count(1)
+    page.locator(".card a.open").first.click()
+    expect(page.get_by_role("link", name="Prompt, 1 picked")).to_be_visible()
+    page.keyboard.press("g")
+    expect(page.locator("#prompt-text")).to_have_value(re.compile("parse.go"))
 
 
 def test_a_very_long_file_comes_in_parts_and_a_line_leads_to_its_part(site, visit):

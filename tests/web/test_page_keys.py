@@ -47,6 +47,18 @@ def test_a_whole_task_is_done_on_the_keyboard(any_site, visit):
     assert path in page.evaluate("navigator.clipboard.readText()")
 
 
+def test_on_a_phone_what_was_picked_stays_in_sight_and_leads_to_the_prompt(site, visit):
+    page = visit(site, "/?q=/[Rr]etr/", width=390, height=700)
+    page.locator("a.pick").nth(2).click()
+    way = page.get_by_role("link", name="Open", exact=True)
+    expect(way).to_be_in_viewport()
+    page.locator("a.pick").nth(0).click()
+    expect(page.locator("a.pick.picked")).to_have_count(2)
+    expect(way).to_be_in_viewport()
+    way.click()
+    expect(page.locator(".picks li")).to_have_count(2)
+
+
 def test_the_list_of_keys_opens_and_closes(site, visit):
     page = visit(site)
     page.keyboard.press("?")

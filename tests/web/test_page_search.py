@@ -75,6 +75,7 @@ def test_a_query_that_cannot_be_read_is_explained_at_its_place(site, visit):
     error = page.get_by_role("alert")
     expect(error).to_contain_text("never closed")
     expect(error.locator(".place mark")).to_have_text('"')
+    expect(error).not_to_contain_text("--plain")  # a link does it here
     expect(page.locator("#q")).to_have_attribute("aria-invalid", "true")
     error.get_by_role("link", name="as it stands").click()
     expect(page.locator(".card").first).to_be_visible()
@@ -90,6 +91,13 @@ def test_an_answer_without_hits_says_why_and_offers_what_would_match(any_site, v
     offer.get_by_role("link").click()
     expect(page.locator(".card").first).to_be_visible()
     expect(page.locator(".chip")).to_have_count(0)
+
+
+def test_an_answer_without_hits_and_offers_says_what_else_to_do(site, visit):
+    page = visit(site, "/?q=/zzyzxq/")
+    expect(page.locator(".empty")).to_contain_text("Other words may find it")
+    page.locator(".empty").get_by_role("link", name="Repositories").click()
+    expect(page.get_by_role("heading", name="Repositories")).to_be_visible()
 
 
 def test_the_words_of_a_phrase_that_stands_nowhere_are_offered(site, visit):
@@ -215,6 +223,7 @@ def test_why_is_a_bar_for_each_share_of_the_score(any_site, visit):
     widths = [float(bar.get_attribute("width")) for bar in card.locator(".share rect").all()]
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 0
+    assert all(card.locator(".share:not(.sum) .reason").all_inner_texts())
     expect(card.locator(".leg")).to_have_count(2)
     expect(card.locator(".leg").first).to_contain_text(re.compile(r"words rank \d+"))
 

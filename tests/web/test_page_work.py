@@ -58,7 +58,7 @@ def test_a_failed_job_says_why(site, visit, ledger):
     ledger.want(source)
     ledger.take(source, "a worker", 60.0).fail("the forge says <b>no</b>", hint="Give a credential.")
     page = visit(site, "/repositories")
-    expect(page.locator(".jobs .says")).to_have_text("the forge says <b>no</b> Give a credential.")
+    expect(page.locator(".jobs p")).to_contain_text([PAY, "the forge says <b>no</b>", "Give a credential."])
 
 
 def test_the_last_delivery_of_a_webhook_is_shown(site, visit, ledger):
