@@ -271,16 +271,28 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises what argparse found wrong."""
+        import difflib
+        import re
+
         hint = f"see {self.prog} --help"
-        if message.startswith("unrecognized arguments: "):
+        if message.startswith("the following arguments are required: "):
+            names = message.removeprefix("the following arguments are required: ").split(", ")
+            message = f"{' and '.join(map(self._said, names))} {'is' if len(names) == 1 else 'are'} missing"
+            hint = f"{self.usage}; {hint}"
+        elif found := re.fullmatch(r"argument (\S+): invalid (int|float) value: ('.*')", message, re.DOTALL):
+            message = f"{found[1]}: {found[3]} is no {'whole ' if found[2] == 'int' else ''}number"
+        elif message.startswith("unrecognized arguments: "):
             words = message.removeprefix("unrecognized arguments: ").split(" ")
             message = f"what is {' '.join(words)!r}?"
-            import difflib
-
-            options = [option for action in self._actions for option in action.option_strings]
-            if near := difflib.get_close_matches(words[0].partition("=")[0], options, 1):
-                hint = f"did you mean {near[0]}? {hint}"
+            options = [option[2:] for action in self._actions for option in action.option_strings]
+            if near := difflib.get_close_matches(words[0].partition("=")[0].strip("-"), options, 1):
+                hint = f"did you mean --{near[0]}? {hint}"
         raise BadInput(message, hint=hint)
+
+    def _said(self, name: str) -> str:
+        """An argument as the usage line has it: where it has no name of its own, what it can be."""
+        choices = next((list(one.choices or ()) for one in self._actions if one.dest == name and not one.metavar), [])
+        return f"{', '.join(choices[:-1])} or {choices[-1]}" if choices else name
 
 
 class _Formatter(RawDescriptionHelpFormatter):

@@ -74,6 +74,6 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.json({"servers": running.servers})
         return 0
     terminal.lines(f"{part} {url}" for part, url in running.urls.items())
-    if url := running.urls.get("elasticsearch"):
-        say(f"to use it: export CODEQUARRY_ELASTICSEARCH_URL={url}")
+    if told := [f"CODEQUARRY_{part.upper()}_URL={url}" for part, url in running.urls.items()]:
+        say(f"to use {'it' if len(told) == 1 else 'them'}: export {' '.join(told)}")
     return 0

@@ -80,6 +80,20 @@ def test_a_wrong_option_is_told_which_was_meant(capsys):
     code, out, err = say(capsys, "search", "x", "--limt", "3")
     assert (code, out) == (2, "")
     assert err == "codequarry: what is '--limt 3'?\n  did you mean --limit? see codequarry search --help\n"
+    assert say(capsys, "search", "x", "--nope")[2] == "codequarry: what is '--nope'?\n  see codequarry search --help\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("read",), "REPO and PATH[:FIRST[-LAST]] are missing\n  codequarry read [option …] REPO PATH[:FIRST[-LAST]]"),
+        (("read", "a.py"), "PATH[:FIRST[-LAST]] is missing\n  codequarry read [option …] REPO PATH[:FIRST[-LAST]]"),
+        (("keys",), "new or list is missing\n  codequarry keys [option …] new|list"),
+        (("search", "x", "--limit", "many"), "--limit: 'many' is no whole number\n"),
+    ],
+)
+def test_what_is_missing_or_no_number_is_said_as_the_usage_line_has_it(capsys, words, told):
+    assert f"codequarry: {told}" in say(capsys, *words)[2]
 
 
 @pytest.mark.parametrize(
