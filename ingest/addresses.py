@@ -131,7 +131,10 @@ def check_allowed(address: Address, profile: Profile) -> None:
     if address.scheme not in ("https", "ssh"):
         raise BadInput(f"A server takes no {address.scheme}:// address.", hint="Give an https or ssh address.")
     if address.port not in (None, 443 if address.scheme == "https" else 22):
-        raise BadInput(f"{address.identity}: a server speaks to the usual ports only.", hint="Leave the port out.")
+        raise BadInput(
+            f"{address.identity}: a server speaks to the usual ports only.",
+            hint="A forge is asked at 443 for https, at 22 for ssh: make it, or a proxy before it, answer there.",
+        )
     if address.credential:
         raise BadInput(
             f"{address.identity}: an address given to a server holds no user name and password.", hint=_SCHEMES

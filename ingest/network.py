@@ -98,7 +98,10 @@ def reach(
         GitError: it has no address; `retryable`.
     """
     if port not in PORTS.values():
-        raise BadInput(f"{host}:{port}: a server speaks to the usual ports only.", hint="Leave the port out.")
+        raise BadInput(
+            f"{host}:{port}: a server speaks to the usual ports only.",
+            hint="A forge is asked at 443 for https, at 22 for ssh: make it, or a proxy before it, answer there.",
+        )
     name, literal = admit(host, rules)
     if literal is not None:
         return (str(literal),)

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import os
 import pickle
+import ssl
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from codequarry.compose.certificates import Part, make
 from codequarry.errors import GitError
 from codequarry.ingest.failures import failure, scrub
 from codequarry.ingest.git import Credential, Git, empty_repository, ignored
+
+
+class Silent(BaseHTTPRequestHandler):
+    """A forge that has no repository."""
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *arguments):
+        pass
 
 
 @pytest.fixture
@@ -100,6 +114,24 @@ def test_a_server_reads_no_configuration_but_its_own(written, monkeypatch):
         assert Git("server").text(("config", name)) == value
     monkeypatch.setenv("CANARY", "x")
     assert "CANARY" not in Git("server")._environment(None)
+
+
+def test_a_server_trusts_the_authority_that_its_surroundings_name(tmp_path, monkeypatch):
+    make(tmp_path, [Part("forge")])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "forge" / "certificate.pem", tmp_path / "forge" / "key.pem")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as forge:
+        forge.socket = context.wrap_socket(forge.socket, server_side=True)
+        threading.Thread(target=forge.serve_forever, daemon=True).start()
+        for name in ("GIT_SSL_CAINFO", "SSL_CERT_FILE"):
+            monkeypatch.delenv(name, raising=False)
+        asked = ("ls-remote", "--", f"https://localhost:{forge.server_port}/a.git")
+        with pytest.raises(GitError, match="certificate"):
+            Git("server").run(asked)
+        monkeypatch.setenv("GIT_SSL_CAINFO", str(tmp_path / "ca" / "ca.pem"))
+        with pytest.raises(GitError, match="not found"):  # so it was asked
+            Git("server").run(asked)
+        forge.shutdown()
 
 
 @pytest.mark.parametrize("url", ["file:///etc", "ext::sh -c true", "http://127.0.0.1:9/x", "git://127.0.0.1/x", "/etc"])
