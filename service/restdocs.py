@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -76,6 +77,9 @@ EXAMPLES = (
 """In an order in which they can be sent one after another."""
 
 
+_REQUIRED = ", required"
+
+
 def markdown_page(document: dict[str, Any]) -> str:
     """`docs/rest.md`."""
     lines = [
@@ -112,7 +116,7 @@ def html_page(document: dict[str, Any]) -> str:
     body = []
     for path, method, operation in _listed(document):
         rows = "".join(
-            f"<tr><td><code>{html.escape(name)}</code></td><td>{html.escape(kind)}</td><td>{html.escape(says)}</td></tr>"
+            f"<tr><td><code>{html.escape(name)}</code></td><td>{html.escape(kind)}</td><td>{_prose(says)}</td></tr>"
             for name, kind, says in _rows(document, operation)
         )
         examples = "".join(
@@ -128,12 +132,17 @@ def html_page(document: dict[str, Any]) -> str:
         "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}pre{overflow:auto;padding:.7rem;"
     )
     style += "background:#8881}td{padding:.1rem .8rem .1rem 0;vertical-align:top}:root{color-scheme:light dark}"
-    says = "".join(f"<p>{html.escape(part)}</p>" for part in document["info"]["description"].split("\n\n"))
+    says = "".join(f"<p>{_prose(part)}</p>" for part in document["info"]["description"].split("\n\n"))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>codequarry</title><style>{style}</style>'
         f"<h1>codequarry {html.escape(document['info']['version'])}</h1>{says}"
         f'<p>The OpenAPI document: <a href="openapi.json">openapi.json</a>.</p>{"".join(body)}</html>'
     )
+
+
+def _prose(text: str) -> str:
+    """Text as HTML: what stands between backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _listed(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -159,6 +168,7 @@ def _arguments(document: dict[str, Any], operation: dict[str, Any]) -> list[str]
 
 
 def _rows(document: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The arguments of an operation, what must be given first: name, kind and meaning."""
     rows = [
         (one["name"], _kind(one["schema"], one.get("required", False)), one.get("description", ""))
         for one in operation.get("parameters", ())
@@ -171,7 +181,7 @@ def _rows(document: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str
             (name, _kind(one, name in required), one.get("description", ""))
             for name, one in schema["properties"].items()
         ]
-    return rows
+    return sorted(rows, key=lambda row: not row[1].endswith(_REQUIRED))
 
 
 def _kind(schema: dict[str, Any], required: bool) -> str:
@@ -187,5 +197,5 @@ def _kind(schema: dict[str, Any], required: bool) -> str:
                 {"string": "text", "integer": "number", "boolean": "true or false"}.get(one.get("type", ""), "value")
             )
     default = schema.get("default")
-    ends = ", required" if required else f" ({json.dumps(default)})" if default not in (None, "", []) else ""
+    ends = _REQUIRED if required else f" ({json.dumps(default)})" if default not in (None, "", []) else ""
     return " or ".join(dict.fromkeys(names)) + ends

@@ -53,6 +53,8 @@ def test_examples_in_the_document_are_accepted(service):
 def test_the_page_loads_nothing_from_elsewhere(service):
     page = service.ask("GET", "/v1/docs").body.decode()
     assert page == html_page(service.app.openapi())
+    assert "`" not in page
+    assert page.index("<code>query</code>") < page.index("<code>repo</code>")  # what must be given stands first
     assert "src=" not in page
     assert "<link" not in page
     for example in EXAMPLES:
