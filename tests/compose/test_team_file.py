@@ -93,6 +93,14 @@ def test_docker_compose_takes_the_file_and_refuses_it_without_passwords(tmp_path
     subprocess.run([*command, str(given), "config", "--quiet"], check=True)
 
 
+def test_each_image_of_ours_is_built_by_one_part_alone_and_pulled_by_none():
+    parts = ours().values()
+    built = [(part["image"], part["build"]["target"]) for part in parts if "build" in part]
+    assert sorted(built) == [(f"codequarry:{target}", target) for target in ("light", "transformers")]
+    assert {filled(part["image"]) for part in parts} == {image for image, _ in built}
+    assert {part.get("pull_policy") for part in parts} == {"never"}
+
+
 def test_every_variable_of_our_parts_is_a_setting_and_every_one_of_the_image_too():
     known = {row.env for row in SETTINGS}
     for part in ours().values():
@@ -143,12 +151,10 @@ def test_every_path_and_stage_that_the_image_is_built_from_exists():
     assert re.search(r"(?m)^ARG PYTHON=python:\d+\.\d+\.\d+-", image)
     extras = re.findall(r"'\.\[([\w,]+)\]'", image)
     assert extras == ["elasticsearch,service,workers", "transformers"]
-    for part in ours().values():
-        build = {key: filled(value) for key, value in part["build"].items()}
+    for build in (part["build"] for part in ours().values() if "build" in part):
         assert (COMPOSE / build["context"]).resolve() == ROOT
         assert (ROOT / build["dockerfile"]) == DOCKERFILE
         assert build["target"] in stages
-        assert filled(part["image"]) == f"codequarry:{build['target']}"
 
 
 def test_without_each_password_nothing_starts_and_the_example_gives_none():
