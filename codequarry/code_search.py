@@ -17,7 +17,7 @@ from codequarry.types import Answer, Check, DumpRow, FileText, Progress, Prompt,
 
 if TYPE_CHECKING:
     from codequarry.ingest.pipeline import Pipeline
-    from codequarry.ports import Embedder, Store
+    from codequarry.ports import Embedder, Reranker, Store
     from codequarry.search import Engine
 
 Watch = Callable[[Progress], None]
@@ -173,8 +173,22 @@ class CodeSearch:
         if self._engine is None:
             from codequarry.search import Engine
 
-            self._engine = Engine(self.store, self._open_embedder(), weights_file=self.settings.ranking_weights)
+            self._engine = Engine(
+                self.store,
+                self._open_embedder(),
+                weights_file=self.settings.ranking_weights,
+                reranker=self._open_reranker(),
+                reranker_weight=self.settings.reranker_weight,
+            )
         return self._engine
+
+    def _open_reranker(self) -> Reranker | None:
+        settings = self.settings
+        if not settings.reranker:
+            return None
+        from codequarry.models.rerankers import open_reranker
+
+        return open_reranker(settings.reranker, device=settings.model_device, batch_size=settings.model_batch)
 
     def _open_embedder(self) -> Embedder:
         """The model asked for, else that of the index, else the settings'; a contradiction is found by `Store.prepare`.

@@ -58,6 +58,20 @@ class Embedder(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """Reads a question together with code: slower than any ranking of what is stored, and only asked about a few hits."""
+
+    name: str  # as written in the settings: "cross-encoder:NAME", "late:NAME"
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each text answers, higher is better; comparable within one call only.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        ...
+
+
 class Publication(Protocol):
     """One change of what a source shows. Leaving the `with` block without `commit` changes nothing that is shown."""
 

@@ -20,7 +20,7 @@ PREFIX = "CODEQUARRY_"
 
 
 class Setting(NamedTuple):
-    """One row of the table. `kind`: text, path, place, url, count, size, flag, list; `default` is given as it would be written."""
+    """One row of the table. `kind`: text, path, place, url, count, number, size, flag, list; `default` as it would be written."""
 
     name: str
     kind: str
@@ -101,6 +101,20 @@ SETTINGS: tuple[Setting, ...] = (
         "ranking-weights.json in data_dir",
         "file",
         "Weights of the ranking that `codequarry tune` writes; where there is no such file, those that ship are used.",
+    ),
+    Setting(
+        "reranker",
+        "text",
+        "",
+        "cross-encoder:NAME or late:NAME",
+        "A model that reads the question with the best 20 hits and changes their order: a hub name or a folder; empty: none.",
+    ),
+    Setting(
+        "reranker_weight",
+        "number",
+        "0.2",
+        "",
+        "How much the reranker counts beside the ranking: what one standard deviation of its scores adds to a hit's.",
     ),
     Setting("model_batch", "count", "64", "texts", "How many texts a sentence-transformers model embeds at once."),
     Setting(
@@ -270,6 +284,8 @@ class Settings:
     model: str = "code"
     model_device: str = "auto"
     ranking_weights: str = ""
+    reranker: str = ""
+    reranker_weight: float = 0.2
     model_batch: int = 64
     workers: int = 0
     max_file_bytes: int = 1 << 20
@@ -427,6 +443,15 @@ def _count(given: object, folder: Path) -> int:
     return number
 
 
+def _number(given: object, folder: Path) -> float:
+    if isinstance(given, bool):
+        raise TypeError
+    number = float(given) if isinstance(given, (int, float)) else float(_text(given, folder))
+    if not 0 <= number < 1 << 31:  # neither is what is no number
+        raise ValueError
+    return number
+
+
 _UNITS = {
     "": 1,
     "b": 1,
@@ -473,6 +498,7 @@ _KINDS: dict[str, tuple[str, Callable[[object, Path], object]]] = {
     "place": ("a folder or an http(s) address", _place),
     "url": ("an address that begins with http:// or https://", _url),
     "count": ("a whole number from 0", _count),
+    "number": ("a number from 0", _number),
     "size": ("a size in bytes, like 500000, 500KB or 1MiB", _size),
     "flag": ("true or false", _flag),
     "list": ("a list of texts (comma-separated in the environment)", _list),

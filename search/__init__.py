@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from codequarry.errors import BadInput, PathNotFound
-from codequarry.ports import Embedder, Store
+from codequarry.errors import BadInput, ModelError, PathNotFound
+from codequarry.ports import Embedder, Reranker, Store
 from codequarry.search import empty, rank, retrieve, snippets
 from codequarry.search.feature_set import Weights, tuned_weights
 from codequarry.search.query import Query, parse
@@ -30,11 +30,21 @@ Some = str | Sequence[str] | None
 class Engine:
     """Answers questions from a store. Without an embedder it searches by words alone.
 
-    `weights_file` may have ranking weights that go before those that ship; where there is none, those that ship rank.
+    `weights_file` may have ranking weights that go before those that ship; where there is none, those that ship rank. A `reranker`
+    puts the best hits in order once more (`rerank.reranked`).
     """
 
-    def __init__(self, store: Store, embedder: Embedder | None = None, *, weights_file: str = "") -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder | None = None,
+        *,
+        weights_file: str = "",
+        reranker: Reranker | None = None,
+        reranker_weight: float = 0.2,
+    ) -> None:
         self.store, self.embedder, self.weights_file = store, embedder, weights_file
+        self.reranker, self.reranker_weight = reranker, reranker_weight
         self._is_checked = False
 
     def search(
@@ -86,6 +96,8 @@ class Engine:
             from codequarry.search import fold  # which a short question need not wait for
 
             groups = fold.folded(groups)
+        if self.reranker and sent.by_words and "reranker" not in off:
+            groups = self._reranked(groups, start, sent, clock)
         page = groups[start : start + limit]
         exact = bool(sent.request.scope.patterns)  # all chunks that match are asked for, not the best by words
         whole = True
@@ -150,6 +162,23 @@ class Engine:
             )
             clock.lap("retrieve")
         return retrieved, groups
+
+    def _reranked(
+        self, groups: list[snippets.Group], start: int, sent: retrieve.Asked, clock: _Clock
+    ) -> list[snippets.Group]:
+        """The groups with the best in order once more, if the page shows any of those. A model that fails costs only that."""
+        from codequarry.search import rerank
+
+        assert self.reranker is not None
+        if start >= rerank.BEST:
+            return groups
+        try:
+            return rerank.reranked(groups, sent.meant, self.reranker, self.store, self.reranker_weight)
+        except ModelError as error:
+            sent.notes.append(f"In the order of the ranking alone: {error.message}")
+            return groups
+        finally:
+            clock.lap("rerank")
 
     def read(
         self,

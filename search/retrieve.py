@@ -34,11 +34,15 @@ MOST_TERMS = 64
 
 @dataclass(slots=True)
 class Asked:
-    """A request, the question behind it, and what a reader should know about how it was made."""
+    """A request, the question behind it, and what a reader should know about how it was made.
+
+    `meant`: what a model is given of the question, of a long text its title and its prose.
+    """
 
     request: Request
     question: Question
     notes: list[str] = field(default_factory=list)
+    meant: str = ""
 
     @property
     def by_words(self) -> bool:
@@ -85,7 +89,7 @@ def ask(query: Query, resolved: Resolved, embedder: Embedder | None) -> Asked:
         vectors=0 if vector is None else VECTORS,
         matches=MATCHES,
     )
-    return Asked(request, question_of(query, terms, scope.paths, scope.kinds), notes)
+    return Asked(request, question_of(query, terms, scope.paths, scope.kinds), notes, meant)
 
 
 def question_terms(written: str, repos: set[str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from codequarry.types import Answer, Check, FileText, Job, Prompt, Repository, S
 
 if TYPE_CHECKING:
     from codequarry.code_search import CodeSearch
-    from codequarry.ports import Ledger, Queue
+    from codequarry.ports import Ledger, Queue, Reranker
     from codequarry.search import Engine
     from codequarry.search.exact import Definition, Exact, Line
     from codequarry.service.security import Caller
@@ -84,7 +84,8 @@ class Backend:
         self._ledger: Ledger | None = None
         self._engine: Engine | None = None
         self._model_seen_at = 0.0
-        self._opening, self._engines, self._refreshing = Lock(), Lock(), Lock()
+        self._reranker: Reranker | None = None
+        self._opening, self._engines, self._refreshing, self._loading = Lock(), Lock(), Lock(), Lock()
         self._refreshed_at = 0.0
 
     @property
@@ -146,7 +147,31 @@ class Backend:
             embedder = open_embedder(name, device=settings.model_device, batch_size=settings.model_batch)
         except BadInput as error:  # not of whoever asks: the index, or the settings, name a model that is not there
             raise ModelMismatch(f"the model of the index cannot be used: {error.message}", hint=error.hint) from error
-        return Engine(self.quarry.store, embedder, weights_file=settings.ranking_weights)
+        return Engine(
+            self.quarry.store,
+            embedder,
+            weights_file=settings.ranking_weights,
+            reranker=self.reranker,
+            reranker_weight=settings.reranker_weight,
+        )
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """The reranker of the settings, loaded once for the process; None where there is none.
+
+        Raises:
+            BadInput, ModelError: it cannot be loaded.
+        """
+        settings = self.settings
+        if self._reranker is None and settings.reranker:
+            from codequarry.models.rerankers import open_reranker
+
+            with self._loading:
+                if self._reranker is None:
+                    self._reranker = open_reranker(
+                        settings.reranker, device=settings.model_device, batch_size=settings.model_batch
+                    )
+        return self._reranker
 
     def close(self) -> None:
         """Frees what was opened."""
@@ -411,6 +436,9 @@ class Backend:
         found = [_try("index", lambda: f"{len(self.quarry.store.sources())} sources")]
         if self._jobs:
             found.append(_try("ledger", lambda: f"{len(self.ledger.repositories())} repositories"))
+        if self.settings.reranker:
+            kind = self.settings.reranker.partition(":")[0]
+            found.append(_try("reranker", lambda: f"{kind}, loaded" if self.reranker else ""))
         if check := getattr(self.queue, "check", None):
             found.append(_try("queue", lambda: check() or "Redis answers"))
         return found

@@ -142,6 +142,8 @@ def index(location: str, settings: Settings, model_name: str) -> Iterator[Check]
         if store is not None:
             store.close()
     yield from model(known, model_name)
+    if settings.reranker:
+        yield reranker(settings)
 
 
 def _labels(store: Store) -> dict[str, str]:
@@ -184,3 +186,15 @@ def model(known: tuple[str, str, int] | None, model_name: str) -> Iterator[Check
             f"the index was made with another version of {name} ({known[1]}, here {embedder.fingerprint})",
             "install that version, or index again into another folder",
         )
+
+
+def reranker(settings: Settings) -> Check:
+    """Whether the reranker of the settings loads and scores."""
+    from codequarry.models.rerankers import open_reranker
+
+    try:
+        opened = open_reranker(settings.reranker, device=settings.model_device, batch_size=settings.model_batch)
+        opened.scores("where is text parsed", ["def parse(text): return text"])
+    except CodequarryError as error:
+        return Check("reranker", False, error.message, error.hint)
+    return Check("reranker", True, f"{opened.name}, loads and scores")

@@ -1,9 +1,9 @@
-"""Models that sentence-transformers loads; the one module that imports it, and torch with it."""
+"""Models that sentence-transformers loads; the one module that imports it, and torch with it, also for `rerankers`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,23 +107,36 @@ class TransformerEmbedder:
 
 
 def _load_transformer(model: str, *, backend: str, **options: Any) -> Any:
+    return loaded(
+        f"the embedding model {model!r}",
+        'use the model "code"',
+        lambda library: library.SentenceTransformer(model, backend=backend, **options),
+    )
+
+
+def loaded(what: str, otherwise: str, make: Callable[[Any], Any]) -> Any:
+    """What `make` makes of the library sentence-transformers. `what` is the model as errors name it, `otherwise` a way without.
+
+    Raises:
+        ModelError: the library is not installed, or the model cannot be loaded.
+    """
     try:
         with _quiet():
             import sentence_transformers
     except ImportError as error:
         raise ModelError(
-            f"the embedding model {model!r} needs sentence-transformers: {error}",
-            hint='pip install "codequarry[transformers]", or use the model "code"',
+            f"{what} needs sentence-transformers: {error}",
+            hint=f'pip install "codequarry[transformers]", or {otherwise}',
         ) from error
     try:
         with _quiet():
-            return sentence_transformers.SentenceTransformer(model, backend=backend, **options)
+            return make(sentence_transformers)
     except Exception as error:  # OSError, ValueError, ImportError, the hub's and torch's own errors
         said = str(error).strip().partition("\n")[0]
         hint = "check the name or the path; a model from the hub needs the network the first time"
         if "pip install" in said:  # a backend or a model that needs one more package says so in its first line
             hint = "install what the message names"
-        raise ModelError(f"the embedding model {model!r} cannot be loaded: {said}", hint=hint) from error
+        raise ModelError(f"{what} cannot be loaded: {said}", hint=hint) from error
 
 
 @contextmanager
@@ -181,3 +194,20 @@ def _folder_digest(folder: str) -> str:
                 content = hashlib.file_digest(stream, "blake2b").digest()
             whole.update(os.path.relpath(path, folder).encode("utf-8", "surrogateescape") + b"\0" + content)
     return whole.hexdigest()
+
+
+def json_of(model: str, file: str) -> dict[str, Any]:
+    """A file of settings of a model, from its folder or from the hub; {} where it has none or cannot be asked."""
+    import json
+
+    try:
+        if Path(model).is_dir():
+            path = Path(model) / file
+        else:
+            from huggingface_hub import hf_hub_download
+
+            path = Path(hf_hub_download(model, file))
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ImportError, OSError, ValueError):  # loading the model will say what is wrong
+        return {}
+    return found if isinstance(found, dict) else {}

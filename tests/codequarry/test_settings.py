@@ -146,3 +146,16 @@ def test_an_empty_variable_is_an_unset_one(tmp_path):
 def test_without_a_file_the_toml_reader_is_not_imported(tmp_path):
     code = "import sys; from codequarry import settings; settings.load(); sys.exit('tomllib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("value", ["-1", "much", "nan", "inf", ""])
+def test_a_number_that_cannot_weigh_is_refused(tmp_path, value):
+    write(tmp_path, f'reranker_weight = "{value}"')
+    with pytest.raises(SettingsError, match="not a number from 0"):
+        load(tmp_path, {})
+
+
+def test_a_number_may_have_a_fraction(tmp_path):
+    write(tmp_path, "reranker_weight = 0.5")
+    assert load(tmp_path, {}).reranker_weight == 0.5
+    assert load(tmp_path, {"CODEQUARRY_RERANKER_WEIGHT": "1.25"}).reranker_weight == 1.25
