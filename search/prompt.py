@@ -101,7 +101,8 @@ class PromptBuilder:
         self._write(self._choose(asked, pieces, prompt), asked, prompt)
         if pieces and not prompt.blocks:
             least = min(self.count(self._written("", [_window(piece, 1, frozenset())])) for piece in pieces)
-            prompt.notes.append(f"{self.budget} tokens hold no code with its citation; {least} would hold one line.")
+            tokens = f"{self.budget} token{'s' if self.budget != 1 else ''}"
+            prompt.notes.append(f"A budget of {tokens} holds no code with its citation; {least} would hold one line.")
         elif pieces and not asked:
             prompt.notes.append("The question is too long for this budget to be repeated in the context.")
         if any(_INVISIBLE.search(block.text) for block in prompt.blocks):

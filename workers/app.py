@@ -88,7 +88,7 @@ def run_pool(queue: str, concurrency: int, supervisor: int) -> None:
     setup_logging.connect(_log, weak=False)
     pool = ["--pool=solo"] if queue == "embed" else ["--pool=prefork", f"--concurrency={concurrency}"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
-    app.worker_main(["worker", "-Q", queue, "-n", f"{queue}-{os.getpid()}@%h", *pool, *quiet])
+    app.worker_main(["--quiet", "worker", "-Q", queue, "-n", f"{queue}-{os.getpid()}@%h", *pool, *quiet])
 
 
 def _log(**_: Any) -> None:

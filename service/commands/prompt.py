@@ -47,7 +47,9 @@ def run(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.json(prompt)
         return 0 if prompt.blocks else 1
-    if terminal.is_terminal:
+    if not prompt.text:
+        pass  # the notes say why
+    elif terminal.is_terminal:
         from codequarry.service.terminal import printable
 
         terminal.lines(printable(line.expandtabs(4)) for line in prompt.text.split("\n"))

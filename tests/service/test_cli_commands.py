@@ -122,6 +122,12 @@ def test_a_changed_file_is_found_as_it_stands_unless_that_is_not_wanted(command,
 # --------------------------------------------------------------------------------------------------- the other questions
 
 
+def test_a_budget_that_holds_nothing_prints_nothing_but_why(indexed):
+    said = indexed("prompt", "how are charges retried", "--budget", "1")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "A budget of 1 token holds no code" in said.stderr
+
+
 def test_a_prompt_stays_within_its_budget_and_cites(indexed):
     made = indexed.json("prompt", "how are charges retried", "--budget", "500")
     assert made["tokens"] <= made["budget"] == 500
