@@ -374,7 +374,10 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an index run is. `phase`: fetching, listing, reading, publishing. Totals are 0 until they are known."""
+    """How far an index run is. `phase`: fetching, listing, reading, publishing. Totals are 0 until they are known.
+
+    Adapting the model is training as well, where steps are counted in place of files.
+    """
 
     phase: str
     source: Source | None = None

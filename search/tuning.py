@@ -16,19 +16,19 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codequarry.errors import BadInput, QuerySyntax, StoreError
 from codequarry.ports import Embedder, Store
 from codequarry.search import rank, retrieve, snippets
+from codequarry.search.compared import Compared
 from codequarry.search.evaluation import repository_of
 from codequarry.search.feature_set import WEIGHTS_FILE, digest, weights_of
 from codequarry.search.features_short import SHORT
 from codequarry.search.fitting import Example, fit
 from codequarry.search.labels import PRIMARY, SECONDARY, Label
-from codequarry.search.measures import CUT, interval_of_mean, mean, measured, same_path
+from codequarry.search.measures import CUT, mean, measured, same_path
 from codequarry.search.query import parse
 from codequarry.search.scope import resolve
 from codequarry.types import Candidate, SourceState
@@ -77,7 +77,7 @@ class Known(Example):
 
 
 @dataclass(frozen=True)
-class Tuning:
+class Tuning(Compared):
     """New weights, and what they do for questions that they were not fitted to.
 
     `before` and `after` are NDCG@10 of each question, with the weights that ship and held out.
@@ -92,27 +92,9 @@ class Tuning:
     weights: dict[str, float]
 
     @property
-    def gain(self) -> float:
-        """The mean gain of a question."""
-        return mean(self.after) - mean(self.before)
-
-    @cached_property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the gain, in pairs. Questions are drawn, since a team's repositories are no sample of others."""
-        return interval_of_mean([after - before for before, after in zip(self.before, self.after, strict=True)])
-
-    @property
-    def helps(self) -> bool:
-        """Whether the gain is more than chance would give."""
-        return self.interval[0] > 0
-
-    def by_repository(self) -> dict[str, tuple[int, float, float]]:
-        """For each repository its questions, and the means before and after."""
-        found = {}
-        for repo in sorted({one.repo for one in self.known}):
-            at = [number for number, one in enumerate(self.known) if one.repo == repo]
-            found[repo] = len(at), mean(self.before[n] for n in at), mean(self.after[n] for n in at)
-        return found
+    def repos(self) -> Sequence[str]:
+        """The repository that each question was asked of."""
+        return [one.repo for one in self.known]
 
     def moved(self) -> list[tuple[str, float, float]]:
         """The features whose weights are others now, with the weight before and after, what moved farthest first."""
@@ -272,17 +254,8 @@ def _must_be_own(file: Path) -> None:
 def summary(tuning: Tuning) -> dict[str, Any]:
     """All of it as JSON shows it."""
     return {
-        "questions": len(tuning.known),
         "held_out_by": tuning.by,
         "folds": tuning.folds,
-        "before": round(mean(tuning.before), 4),
-        "after": round(mean(tuning.after), 4),
-        "gain": round(tuning.gain, 4),
-        "interval": [round(end, 4) for end in tuning.interval],
-        "helps": tuning.helps,
-        "repositories": {
-            repo: {"questions": count, "before": round(before, 4), "after": round(after, 4)}
-            for repo, (count, before, after) in tuning.by_repository().items()
-        },
+        **tuning.compared(),
         "weights": {name: {"before": before, "after": after} for name, before, after in tuning.moved()},
     }

@@ -36,6 +36,7 @@ COMMANDS = (
     Command("eval", "measure search on questions whose answers are known", "eval"),
     Command("feedback", "keep whether a file answers a question", "feedback"),
     Command("tune", "fit the ranking to questions whose answers are known", "tune"),
+    Command("adapt", "fine-tune the code model to your own repositories", "adapt"),
     Command("compact", "remove what nothing shows any more, and merge what was written in pieces", "compact"),
     Command("doctor", "check every part and say what to do", "doctor"),
     Command("serve", "answer REST, MCP and webhooks, and keep repositories indexed", "serve"),

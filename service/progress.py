@@ -64,7 +64,11 @@ class Meter:
 def describe(progress: Progress, elapsed_s: float) -> str:
     """The record as a line: what is done, of how much, how fast, how long it will take."""
     parts = [progress.phase]
-    if progress.files_total:
+    if progress.phase == "training":
+        parts.append(f"{progress.files_done:,}/{progress.files_total:,} steps")
+        if progress.files_done and elapsed_s >= 0.5:
+            parts.append(f"{progress.files_done / elapsed_s:.1f}/s")
+    elif progress.files_total:
         parts.append(f"{progress.files_done:,}/{progress.files_total:,} files")
     elif progress.files_done:
         parts.append(f"{progress.files_done:,} files")

@@ -1,7 +1,7 @@
 """Embedders: text to vectors, behind the one port `codequarry.ports.Embedder`.
 
     code                the model that ships with the package (`terms`): NumPy for documents, plain Python for one question
-    code:FOLDER         another of its layout
+    code:FOLDER         another of its layout, such as `codequarry adapt` writes
     static:FOLDER       a folder that model2vec or sentence-transformers' StaticEmbedding saved, or one in our own layout (`static`)
     transformers:NAME   any model that sentence-transformers loads, by hub name or folder; needs codequarry[transformers]
     hash, hash:DIM      feature hashing, for tests
@@ -30,9 +30,10 @@ from codequarry.errors import BadInput
 if TYPE_CHECKING:
     from codequarry.ports import Embedder
 
-__all__ = ["is_light", "open_embedder"]
+__all__ = ["SHIPPED", "is_light", "open_embedder"]
 
-_SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "code")
+SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "code")
+"""The folder of the model that ships."""
 
 
 def open_embedder(
@@ -64,7 +65,7 @@ def open_embedder(
     if kind == "code" and (rest or name == "code"):
         from codequarry.models.terms import TermEmbedder
 
-        return TermEmbedder(rest or _SHIPPED, name=name, truncate_dim=truncate_dim)
+        return TermEmbedder(rest or SHIPPED, name=name, truncate_dim=truncate_dim)
     if kind == "hash":
         from codequarry.models.hashing import HashEmbedder
 

@@ -99,16 +99,18 @@ def safetensors(data: bytes) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def quantise(matrix: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+def quantise(matrix: NDArray[Any], step: float | None = None) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
     """The table as integers: `weights[:, None] * rows` is `matrix` times one positive number, rounded.
 
-    `matrix` is `(n, dim)` floats; gives `(n, dim)` int8 and `(n,)` uint8 from 1 to 15. A weight of its own for each row keeps
-    the precision of small rows (frequent pieces are weighted down by a hundred and more); weights are small integers, not
-    floats, so that sums stay exact (see the module's text).
+    `matrix` is `(n, dim)` floats; gives `(n, dim)` int8 and `(n,)` uint8 from 1 to 15. `step` is what one integer stands for,
+    where rows are to stand beside others; without it, the finest that the largest value allows. A weight of its own for each
+    row keeps the precision of small rows (frequent pieces are weighted down by a hundred and more); weights are small integers,
+    not floats, so that sums stay exact (see the module's text).
     """
     np = numpy()
     largest = np.abs(matrix).max(axis=1)
-    step = float(largest.max()) / (127 * _MAX_WEIGHT) or 1.0
+    if step is None:
+        step = float(largest.max()) / (127 * _MAX_WEIGHT) or 1.0
     weights = np.clip(np.ceil(largest / (127 * step)), 1, _MAX_WEIGHT)
     rows = np.clip(np.rint(matrix / (weights[:, None] * step)), -127, 127)
     return rows.astype(np.int8), weights.astype(np.uint8)

@@ -47,6 +47,32 @@ class Table:
         return -1
 
 
+def write_table(
+    folder: str, name: str, rows: bytes, weights: bytes, lines_file: str, lines: bytes, **about: object
+) -> str:
+    """Writes a folder of our layout, which must exist, and returns `content`; `about` goes into `model.json`, for people.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import json
+
+    from codequarry.models.vectors import digest
+
+    content = digest(rows, weights, lines)
+    sizes = {"dim": len(rows) // len(weights), "terms": len(weights)}
+    said = {"format": 1, "name": name, **sizes, **about, "content": content}
+    for name, data in (
+        ("rows.i8", rows),
+        ("weights.u8", weights),
+        (lines_file, lines),
+        ("model.json", (json.dumps(said, indent=2) + "\n").encode()),
+    ):
+        with open(os.path.join(folder, name), "wb") as stream:
+            stream.write(data)
+    return content
+
+
 def read_table(folder: str, lines_file: str) -> Table:
     """The table in a folder of our layout, its rows mapped: only those that are asked for are read.
 

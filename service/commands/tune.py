@@ -11,6 +11,7 @@ from codequarry.service.commands.eval import add_labels, labels_of
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from codequarry.search.compared import Compared
     from codequarry.search.tuning import Tuning
     from codequarry.service.terminal import Terminal
     from codequarry.settings import Settings
@@ -104,18 +105,7 @@ def _reset(args: Namespace, settings: Settings, terminal: Terminal) -> int:
 
 def table(found: Tuning, terminal: Terminal) -> list[str]:
     """Before and after by repository and for all, the gain, and what moved most."""
-    from codequarry.search.measures import mean
-
-    rows = [["repository", "questions", "before", "after"]]
-    for repo, (count, before, after) in found.by_repository().items():
-        rows.append([terminal.name(repo), str(count), f"{before:.3f}", f"{after:.3f}"])
-    rows.append(["all", str(len(found.known)), f"{mean(found.before):.3f}", f"{mean(found.after):.3f}"])
-    widths = [max(len(row[at]) for row in rows) for at in range(4)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  "
-        + "  ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]
+    lines = by_repository(found, terminal)
     low, high = found.interval
     lines += [
         "",
@@ -125,3 +115,19 @@ def table(found: Tuning, terminal: Terminal) -> list[str]:
     if moved := found.moved()[:_SHOWN]:
         lines.append("moved most: " + ", ".join(f"{name} {was:+.2f} → {now:+.2f}" for name, was, now in moved))
     return lines
+
+
+def by_repository(found: Compared, terminal: Terminal) -> list[str]:
+    """Questions, and the measure before and after, of each repository and of all, in columns."""
+    from codequarry.search.measures import mean
+
+    rows = [["repository", "questions", "before", "after"]]
+    for repo, (count, before, after) in found.by_repository().items():
+        rows.append([terminal.name(repo), str(count), f"{before:.3f}", f"{after:.3f}"])
+    rows.append(["all", str(len(found.before)), f"{mean(found.before):.3f}", f"{mean(found.after):.3f}"])
+    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+    return [
+        f"{row[0]:<{widths[0]}}  "
+        + "  ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]

@@ -16,7 +16,6 @@ import random
 import struct
 from collections import Counter
 from collections.abc import Iterable
-from hashlib import blake2b
 from pathlib import Path
 
 import corpus as corpora
@@ -25,6 +24,7 @@ import registries
 
 from codequarry import text
 from codequarry.models.saved import quantise
+from codequarry.models.tables import write_table
 from codequarry.models.terms import FILES, TermEmbedder
 from codequarry.models.training import sources
 from codequarry.models.training.contrast import Settings
@@ -56,34 +56,15 @@ def main() -> None:
 def write(out: Path, table: np.ndarray, corpus: Corpus, settings: Settings) -> None:
     """Writes the shipped layout: rows.i8, weights.u8, terms.txt, model.json."""
     rows, weights = quantise(table)
-    parts = rows.tobytes(), weights.tobytes(), "\n".join(corpus.terms).encode()
-    about = {
-        "format": 1,
-        "name": "code",
-        "dim": table.shape[1],
-        "terms": len(corpus.terms),
-        "method": f"contrastive on {len(corpus.pairs)} pairs of {len(corpus.packages)} packages; see training/code/README.md",
-        "licence": "Apache-2.0",
-        "content": digest(*parts),
-    }
     out.mkdir(parents=True, exist_ok=True)
-    for name, data in zip(FILES[1:], parts, strict=True):
-        (out / name).write_bytes(data)
-    (out / FILES[0]).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    method = f"contrastive on {len(corpus.pairs)} pairs of {len(corpus.packages)} packages; see training/code/README.md"
+    parts = rows.tobytes(), weights.tobytes(), FILES[3], "\n".join(corpus.terms).encode()
+    write_table(str(out), "code", *parts, method=method, licence="Apache-2.0")
     size = sum((out / name).stat().st_size for name in FILES)
     near = rows * weights[:, None].astype(np.float32)
     cosine = (near * table).sum(1) / np.maximum(np.linalg.norm(near, axis=1) * np.linalg.norm(table, axis=1), 1e-9)
     print(f"{size / 1e6:.2f} MB in {out}")
     print(f"integer rows against float32: cosine median {np.median(cosine):.5f}, lowest {cosine.min():.5f}")
-
-
-def digest(*parts: bytes) -> str:
-    """Twelve hex digits of the parts and their borders."""
-    whole = blake2b(digest_size=6)
-    for part in parts:
-        whole.update(len(part).to_bytes(8, "little"))
-        whole.update(part)
-    return whole.hexdigest()
 
 
 def surfaces(packages: Iterable[registries.Package]) -> Counter[str]:

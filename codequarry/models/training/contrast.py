@@ -46,6 +46,9 @@ class Settings:
     named: float = 0.25  # how often the definition's name stands in for a part of the sentence
     nothing_else: float = 0.0  # how often the name is all that is asked
     language_power: float = 0.5  # a language with n pairs is drawn in proportion to n ** language_power
+    lexical: float = (
+        0.0  # what the best match by words counts, beside the cosine: vectors then learn what words do not find
+    )
     kinds: tuple[float, float, float] = (1.0, 0.5, 2.0)  # weight of definitions, remarks and heads
     seed: int = 0
 
@@ -192,7 +195,8 @@ def fit(table: Floats, batches: Batches, tell: Callable[[int, float], None] = la
         left, left_terms = dense(bags(said, size, 1.0), size)
         right, right_terms = dense(bags(code, size, s.saturation), size)
         a, b = left @ table[left_terms], right @ table[right_terms]
-        loss, grad_a, grad_b = contrast(a, b, batches.corpus.pairs[drawn, 0], s.temperature)
+        known = lexical(left, left_terms, right, right_terms) * np.float32(s.lexical) if s.lexical else None
+        loss, grad_a, grad_b = contrast(a, b, batches.corpus.pairs[drawn, 0], s.temperature, known)
         rows = np.union1d(left_terms, right_terms)
         gradient = np.zeros((len(rows), table.shape[1]), np.float32)
         gradient[np.searchsorted(rows, left_terms)] = left.T @ grad_a
@@ -202,12 +206,30 @@ def fit(table: Floats, batches: Batches, tell: Callable[[int, float], None] = la
         tell(step + 1, loss)
 
 
-def contrast(a: Floats, b: Floats, file: NDArray[Any], temperature: float) -> tuple[float, Floats, Floats]:
-    """InfoNCE in both directions and its gradients; pairs of one file are no negatives of each other."""
+def lexical(left: Floats, left_terms: Longs, right: Floats, right_terms: Longs) -> Floats:
+    """How well words alone find each text of the right for each of the left, `(left, right)`, 1 for the best of a row.
+
+    BM25 of the batch, whose counts are saturated already and whose texts are of like length.
+    """
+    _, ours, theirs = np.intersect1d(left_terms, right_terms, assume_unique=True, return_indices=True)
+    asked, counts = (left[:, ours] > 0).astype(np.float32), right[:, theirs]
+    within = (counts > 0).sum(axis=0)
+    rarity = np.log1p((len(right) - within + 0.5) / (within + 0.5)).astype(np.float32)
+    scores = (asked * rarity) @ (counts / (counts + 1)).T
+    return np.asarray(scores / np.maximum(scores.max(axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def contrast(
+    a: Floats, b: Floats, file: NDArray[Any], temperature: float, known: Floats | None = None
+) -> tuple[float, Floats, Floats]:
+    """InfoNCE in both directions and its gradients; pairs of one file are no negatives of each other.
+
+    `known` is added to the cosines: what is known of each pairing without the vectors, which need not say it again.
+    """
     length_a = np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-9)
     length_b = np.maximum(np.linalg.norm(b, axis=1, keepdims=True), 1e-9)
     ua, ub = a / length_a, b / length_b
-    logits = (ua @ ub.T) / temperature
+    logits = (ua @ ub.T if known is None else ua @ ub.T + known) / temperature
     same = file[:, None] == file[None, :]
     np.fill_diagonal(same, False)
     logits[same] = -1e9

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from codequarry.models.training import sources
-from codequarry.models.training.contrast import CHUNK, Floats, bags, embed, window
+from codequarry.models.training.contrast import CHUNK, Bags, Floats, bags, embed, window
 from codequarry.models.training.corpus import Corpus, Ints
 
 CUT = 10
@@ -35,24 +35,32 @@ class Trial:
         """The pairs that are asked, in the order of `ndcg`."""
         return [pair for _, asked in self._rounds for pair in asked]
 
-    def ndcg(self, table: Floats, saturation: float) -> list[float]:
-        """NDCG@10 of each question, with the one file that answers it."""
+    def ndcg(self, table: Floats, saturation: float, *, words: float = 0.0) -> list[float]:
+        """NDCG@10 of each question, with the one file that answers it.
+
+        `words`: what the best match by words (BM25) counts beside the cosine, as in a search; 0.0: vectors alone.
+        """
         c, size = self.corpus, len(table)
         scores: list[float] = []
         for chunks, asked in self._rounds:
             texts = [self._text(*chunk, 0, 0) for chunk in chunks]
             vectors = embed(table, bags(texts, size, saturation))
+            bm25 = Words(bags(texts, size, 1.0), size) if words else None
             file_of = np.array([chunk[0] for chunk in chunks])
             said = [c.said[c.said_at[pair] : c.said_at[pair + 1]] for pair in asked]
             questions = embed(table, bags(said, size, 1.0))
-            for question, pair in zip(questions, asked, strict=True):
+            for question, terms, pair in zip(questions, said, asked, strict=True):
                 file, _, _, _, hidden, shown = c.pairs[pair].tolist()
                 similar = vectors @ question
                 own = np.flatnonzero(file_of == file)
                 changed = [row for row in own if chunks[row][1] < shown and chunks[row][2] > hidden]
+                again = bags([self._text(*chunks[row], hidden, shown) for row in changed], size, 1.0)
                 if changed:
-                    again = [self._text(*chunks[row], hidden, shown) for row in changed]
-                    similar[changed] = embed(table, bags(again, size, saturation)) @ question
+                    similar[changed] = embed(table, Bags(again.ids, again.counts**saturation, again.at)) @ question
+                if bm25 is not None:
+                    found = bm25.scores(terms)
+                    found[changed] = bm25.scores(terms, again)
+                    similar += np.float32(words) * found / max(float(found.max()), 1e-9)
                 best = similar[own].max()
                 rank = int((similar > best).sum()) + 1
                 scores.append(float(1 / np.log2(rank + 1)) if rank <= CUT else 0.0)
@@ -75,3 +83,33 @@ class Trial:
         c = self.corpus
         path = c.paths[c.paths_at[file] : c.paths_at[file + 1]]
         return np.concatenate([*window(c, file, low, high, hidden, shown, True), path])
+
+
+class Words:
+    """BM25 over texts (Robertson and Zaragoza, 2009), with the constants that are usual."""
+
+    def __init__(self, texts: Bags, vocabulary: int) -> None:
+        rows = np.repeat(np.arange(len(texts.at) - 1), np.diff(texts.at))
+        order = np.argsort(texts.ids, kind="stable")
+        self._rows, self._counts = rows[order], texts.counts[order]
+        self._at = np.searchsorted(texts.ids[order], np.arange(vocabulary + 1))
+        self._lengths = np.bincount(rows, texts.counts, minlength=len(texts.at) - 1)
+        self._mean = max(float(self._lengths.mean()), 1.0)
+
+    def scores(self, question: Ints, others: Bags | None = None) -> Floats:
+        """The scores of all texts, or of others, of which these are the collection."""
+        count = len(self._lengths) if others is None else len(others.at) - 1
+        found = np.zeros(count, np.float32)
+        if others is not None:
+            place = np.repeat(np.arange(count), np.diff(others.at))
+            sizes = np.bincount(place, others.counts, minlength=count)
+        for term in np.unique(question).tolist():
+            low, high = self._at[term], self._at[term + 1]
+            rarity = np.log1p((len(self._lengths) - (high - low) + 0.5) / (high - low + 0.5))
+            if others is None:
+                rows, counts, lengths = self._rows[low:high], self._counts[low:high], self._lengths
+            else:
+                here = others.ids == term
+                rows, counts, lengths = place[here], others.counts[here], sizes
+            found[rows] += rarity * counts * 2.2 / (counts + 1.2 * (0.25 + 0.75 * lengths[rows] / self._mean))
+        return found
