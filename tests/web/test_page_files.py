@@ -109,6 +109,18 @@ def test_what_was_picked_is_a_step_away_from_a_file_too(site, visit):
     expect(page.locator("#prompt-text")).to_have_value(re.compile("parse.go"))
 
 
+def test_lines_that_were_picked_are_not_offered_again(site, visit):
+    page = visit(site, "/?q=/invoice|rounded/")
+    card = page.locator(".card").filter(has=page.locator(".path", has_text="src/long.py"))
+    card.locator("a.pick").click()
+    expect(page.locator(".picks li")).to_have_count(1)
+    card.locator("a.open").click()
+    pick = page.locator(".file a.pick")
+    expect(pick).to_have_text(re.compile(r"^✓ lines \d+–\d+ in the prompt$"))
+    page.locator("#L4 > .n").click()
+    expect(pick).to_have_text("+ prompt, line 4")
+
+
 def test_a_very_long_file_comes_in_parts_and_a_line_leads_to_its_part(site, visit):
     from builders import publish
 

@@ -320,7 +320,10 @@ const offer = (lines) => {
   const [all, count] = [pick.dataset.whole, file.dataset.count];
   const at = all.lastIndexOf(`pick=1-${count}@`);
   pick.href = lines && at >= 0 ? `${all.slice(0, at)}pick=${lines[0]}-${Math.min(lines[1], count)}@${all.slice(all.indexOf("@", at) + 1)}` : all;
-  pick.textContent = lines ? `+ prompt, ${lines[0] === lines[1] ? `line ${lines[0]}` : `lines ${lines[0]}–${lines[1]}`}` : "+ prompt";
+  const picks = (url) => new URL(url, location.href).searchParams.getAll("pick");
+  const isIn = lines && new Set(picks(pick.href)).size === new Set(picks(location.href)).size; // adds nothing to what is picked
+  const which = lines && (lines[0] === lines[1] ? `line ${lines[0]}` : `lines ${lines[0]}–${lines[1]}`);
+  pick.textContent = isIn ? `✓ ${which} in the prompt` : which ? `+ prompt, ${which}` : "+ prompt";
 };
 
 const show = () => {
