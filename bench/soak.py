@@ -165,6 +165,7 @@ def _numbered(number: int) -> Callable[[dict[str, Any]], None]:
     return lambda body: body.update(n=number)
 
 
+_TOO_LARGE = b" " * (MOST_BYTES + 1)
 _NO_DELIVERIES = (b"", b"[]", b"{", b"null", b'"push"', b"\xff\xfe", b'{"ref": ' * 2000)
 
 
@@ -175,7 +176,7 @@ def _wrong(true: forge.Delivery, scheme: str, chance: random.Random) -> forge.De
         malformed = forge.Delivery(true.provider, true.headers, chance.choice(_NO_DELIVERIES))
         return forge.sign(malformed, forge.secret_of(scheme))
     if among < 0.051:
-        return forge.sign(forge.Delivery(true.provider, true.headers, b" " * (MOST_BYTES + 1)), forge.secret_of(scheme))
+        return forge.sign(forge.Delivery(true.provider, true.headers, _TOO_LARGE), forge.secret_of(scheme))
     if "webhook-id" in true.headers and chance.random() < 0.2:
         return forge.sign(true, forge.SIGNING, now=time.time() - chance.choice([301, 3600, 10**8, -(10**6)]))
     return forge.altered(true, chance)
