@@ -46,7 +46,8 @@ def row_of(store, source):
 
 
 def texts(store, source):
-    """What a search finds of a source: path and text of every chunk."""
+    """What a search finds of a source: path and text of every chunk, without those that were removed."""
+    store._client.refresh(store._names.chunks)
     found = store.retrieve(Request(scope=Scope(sources=(source,), patterns=(Pattern(""),)))).candidates
     return {one.path: text + "\n" for one, text in zip(found, store.texts(found), strict=True)}
 
@@ -124,14 +125,23 @@ def test_a_commit_and_an_equal_branch_write_as_little_in_a_large_repository_as_i
 # ------------------------------------------------------------------------------------------------------------------ safety
 
 
-def test_a_publication_that_was_under_way_when_a_branch_began_keeps_what_the_branch_stands_on(store):
+def test_a_publication_that_is_about_to_be_shown_when_a_branch_begins_keeps_what_the_branch_stands_on(
+    store, monkeypatch
+):
     publish(store, MAIN, FILES)
-    with store.publish(MAIN) as slow:
-        slow.put([version("src/f0.py", LATER["src/f0.py"])])
-        begin(store)
-        slow.commit(state(MAIN), show=[Shown("src/f0.py", blob_of(LATER["src/f0.py"]))])
-    store.compact()
-    assert (texts(store, MAIN), texts(store, NEXT)) == (LATER, FILES)
+    refresh, begun = Client.refresh, []
+
+    def be_joined(client, *indices):
+        refresh(client, *indices)
+        if len(indices) == 2 and not begun:  # all is written, and the pointer about to move
+            begun.append(NEXT)
+            begin(store)
+
+    monkeypatch.setattr(Client, "refresh", be_joined)
+    change(store, MAIN, LATER)
+    assert begun
+    change(store, MAIN, {**LATER, "src/f0.py": "still later = 1\n"})
+    assert texts(store, NEXT) == FILES
     assert list(row_of(store, MAIN).snapshots.values()) == [1]
 
 
@@ -150,6 +160,27 @@ def test_a_branch_that_begins_while_the_other_is_published_begins_with_the_old_o
     assert overtaken
     publish(store, MAIN, {"src/f1.py": FILES["src/f1.py"]})
     assert texts(store, NEXT) == LATER
+
+
+def test_a_branch_that_begins_with_one_that_is_forgotten_meanwhile_does_not_stand_on_what_that_stood_on(
+    store, monkeypatch
+):
+    third = Source(MAIN.repo, "third")
+    publish(store, MAIN, FILES)
+    begin(store)
+    hold, forgotten = layers.hold, []
+
+    def be_late(*arguments):
+        if not forgotten:
+            forgotten.append(NEXT)
+            store.forget(NEXT)
+            change(store, MAIN, LATER)
+        hold(*arguments)
+
+    monkeypatch.setattr(layers, "hold", be_late)
+    begin(store, third, NEXT)
+    assert forgotten
+    assert texts(store, third) == {}
 
 
 def test_a_publication_that_was_overtaken_takes_away_only_what_it_began_with_itself(store, elasticsearch_url):
