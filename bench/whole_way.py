@@ -93,8 +93,8 @@ def histories(folder: Path, options: argparse.Namespace) -> Seen:
         for number in range(options.histories):
             print(f"seed {options.seed + number}", file=sys.stderr, flush=True)
             machine = seed(options.seed + number)(type("There", (Hooked,), {"service": running}))
-            # Some steps change nothing, such as deleting a branch that is not there. A difference is raised with all steps.
-            run(machine, 1, 2 * options.pushes, least=2 * options.pushes)
+            steps = options.pushes * 3 // 2  # some change nothing, such as deleting a branch that is not there
+            run(machine, 1, steps, least=steps)
             compared += machine.followed
     seeds = list(range(options.seed, options.seed + options.histories))
     seen = {"seeds": seeds, "workers": options.workers, "commits compared": compared}

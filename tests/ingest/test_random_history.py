@@ -287,6 +287,6 @@ def test_an_index_that_hears_of_pushes_by_webhooks_equals_a_clean_one_after_each
         service = Service(tmp_path, environment(tmp_path, model="hash:64"))
 
     try:
-        run(Here, 1, 8, least=6)
+        run(Here, 1, 4, least=3)
     finally:
         Here.service.close()
