@@ -29,6 +29,11 @@ _KNOWN: tuple[tuple[str, str, bool], ...] = (
         False,
     ),
     (
+        r"certificate (verification|problem|subject)",
+        "Git does not trust the host's certificate. For an authority of your own set GIT_SSL_CAINFO to a file that has it.",
+        False,
+    ),
+    (
         r"repository .*not found|does not appear to be a git repository|error: 404|does not exist",
         "Check the address.",
         False,

@@ -209,6 +209,8 @@ def test_an_error_shows_neither_the_password_nor_what_stands_before_the_host():
         ("fatal: could not read Username for 'https://h': terminal prompts disabled", "let in", False),
         ("Host key verification failed.", "not known to ssh", False),
         ("remote: Repository not found.\nfatal: repository 'https://h/a/' not found", "address", False),
+        ("fatal: unable to access 'https://h/': server certificate verification failed.", "GIT_SSL_CAINFO", False),
+        ("fatal: unable to access 'https://h/': SSL certificate problem: self-signed", "GIT_SSL_CAINFO", False),
         ("fatal: unable to access 'https://h/': Could not resolve host: h", "network", True),
         ("fatal: unable to access 'https://h/': The requested URL returned error: 503", "network", True),
         ("error: object 1: hasDotgit: contains '.git'\nfatal: fsck error in packed object", "fsckObjects", False),
