@@ -123,6 +123,17 @@ def test_a_short_question_has_a_hit_for_each_file(library):
     assert not any(hit.related for hit in hits)
 
 
+@pytest.mark.parametrize("path", ["dist/bundle.js", "dist/ring/wait.min.js", "generated/ring.js"])
+def test_for_an_issue_what_tools_made_comes_after_all_source_whatever_words_it_has(tmp_path, path):
+    store = EmbeddedStore(tmp_path / "index", create=True)
+    store.prepare(EMBEDDER, RECIPE)
+    source = {"src/ring.js": FILES["src/ring_buffer.c"], "src/wait.js": "function ringWait() { return buffer }\n"}
+    publish(store, LIBRARY, source | {path: "".join(f"ring.buffer.overflow({n})\n" for n in range(9))})
+    found = paths(Engine(store, EMBEDDER).search(ISSUE).hits)
+    store.close()
+    assert found[-1] == path and set(found) == {*source, path}
+
+
 def test_folding_leaves_no_file_out_and_can_be_switched_off(library):
     hits, apart = library.search(ISSUE).hits, library.search(ISSUE, off={"fold"}).hits
     shown = [path for hit in hits for path in paths([hit, *hit.related])]

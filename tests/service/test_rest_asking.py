@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from urllib.parse import urlencode
 
 import pytest
 from builders import EMBEDDER, RECIPE, publish
@@ -93,6 +94,16 @@ def test_other_sides_of_a_file_are_related_to_its_hit_with_their_own_places(tmp_
             assert quarry.search(issue).hits == local.search(issue).hits
         cited = service.ask("POST", "/v1/prompt", {"question": issue}).json["blocks"]
         assert [block["path"] for block in cited] == ["src/ring.c", "include/ring.h"]
+        page = service.ask("GET", "/?" + urlencode({"q": issue})).body.decode()
+        assert page.count('<li class="card"') == 1 and "include/ring.h</bdi>:1-1</a>" in page
+
+        from codequarry.service.security import Caller
+        from codequarry.service.tools import TOOLS
+
+        tool = next(tool for tool in TOOLS if tool.name == "search_code")
+        told = tool.answer(service.parts.backend, Caller("a", frozenset({"search"})), tool.arguments(query=issue))
+        assert [one.path for one in told.result.hits[0].related] == ["include/ring.h"]
+        assert "\n   related include/ring.h:1-1" in told.text
 
 
 def test_a_misspelt_filter_is_refused_and_finds_nothing(service):
