@@ -85,7 +85,8 @@ SETTINGS: tuple[Setting, ...] = (
         "text",
         "code",
         "name",
-        "The embedding model: code, static:FOLDER or transformers:NAME. An index has one model; changing it means indexing again.",
+        "The embedding model: code, code:FOLDER (`codequarry adapt`), static:FOLDER or transformers:NAME. An index has one model; "
+        "changing it means indexing again.",
     ),
     Setting(
         "model_device",
