@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,17 +140,22 @@ def pipeline_of(store: Store, folder: Path) -> Pipeline:
 # ---------------------------------------------------------------------------------------------------------------- weakened
 
 
+def put_in(owner: type, name: str, new: Callable[..., object]) -> None:
+    """Has a class of this process do something else."""
+    setattr(owner, name, new)
+
+
 def weaken(what: str, role: str) -> None:
     """Breaks one promise in this process."""
     if (what, role) == ("refresh", "writer"):
-        Client.refresh = lambda *_: None  # type: ignore[method-assign]
+        put_in(Client, "refresh", lambda *_: None)
     if (what, role) == ("compare-and-set", "writer"):
-        Write.lines = _without_tokens  # type: ignore[method-assign]
+        put_in(Write, "lines", _without_tokens)
     if (what, role) == ("aborted", "reader"):
         at = History.at
-        History.at = lambda history, pointer, _: at(history, pointer, ())
+        put_in(History, "at", lambda history, pointer, _: at(history, pointer, ()))
     if (what, role) == ("confirm", "reader"):
-        read._Search._confirm = _trusting  # type: ignore[method-assign]
+        put_in(read._Search, "_confirm", _trusting)
 
 
 _lines = Write.lines
@@ -167,6 +172,18 @@ def _trusting(search: Any, hits: Sequence[Any]) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------- writers
+
+
+def dawdle(chance: random.Random) -> None:
+    """Has this process wait before the pointer moves, now and then: there it is worst to be killed, or stopped."""
+    refresh = Client.refresh
+
+    def slowly(client: Client, *indices: str) -> None:
+        refresh(client, *indices)
+        if len(indices) == 2 and chance.random() < 0.4:
+            time.sleep(chance.uniform(0.5, 3.0))
+
+    put_in(Client, "refresh", slowly)
 
 
 class Writer:
@@ -325,6 +342,8 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     folder, chance = Path(given["folder"]), random.Random(given["seed"])
     weaken(given["weaken"], given["role"])
+    if given["role"] == "writer":
+        dawdle(chance)
     ledger.LEASE_S = given["lease_s"]
     truth: Truth = pickle.loads((folder / "truth").read_bytes())
     store = ElasticStore(given["url"], prefix=given["prefix"], create=True)
