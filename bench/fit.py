@@ -10,8 +10,11 @@ others and scores its questions: only these figures say anything about other peo
 
 What the store finds for a question is kept in `--cache` (an index and a file of candidates for each labels file), so a changed
 feature is judged in seconds; a changed index, model or number of candidates makes it anew. A set of features is fitted to the
-questions of its form alone (`rank.feature_set_of`): `--set short`, `--set long`; those of `--set many` are asked of all
-repositories of their labels file at once. Questions of more words than `--most-words` are left out, too.
+questions of its form alone (`rank.feature_set_of`): `--set long`; those of `--set many` are asked of all repositories of their
+labels file at once. `--set short` and `--set described` learn from all one-line questions of their labels, and each question is
+judged as a search ranks it: by the fold's weights where it has the form of the set, else by those that ship, with the fold's
+weights of roles. Questions of more words than `--most-words` are left out. A labels file may be judged without being learnt from
+(`--gain SET=0`).
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import json
 import pickle
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,8 @@ from scoring import CUT, Label, by_repository, interval, measures, read_labels, 
 from codequarry import connect
 from codequarry.ingest import RECIPE
 from codequarry.search import feature_set, fitting, rank, retrieve, snippets
+from codequarry.search.feature_set import FeatureSet
+from codequarry.search.features_short import SHORT
 from codequarry.search.labels import PRIMARY, SECONDARY
 from codequarry.search.pool import Ranked
 from codequarry.search.query import parse
@@ -42,12 +47,18 @@ from codequarry.types import Candidate, Request
 
 Array = NDArray[np.float64]
 
-RIDGE = {"short": 0.01, "many": 0.01, "long": 0.3}
-EVEN = {"short": 0.0, "many": 0.0, "long": 0.5}
+RIDGE = {"short": 0.01, "described": 0.03, "many": 0.01, "long": 0.3}
+EVEN = {"short": 0.0, "described": 0.0, "many": 0.0, "long": 0.5}
 """How far repositories of many questions are evened out: of n questions each counts n to the power of minus this."""
 
-MOST_WORDS = {"short": 14, "many": 14, "long": 100_000}
-"""Of a question that a set is fitted to. What is longer than a short question and shorter than an issue belongs to neither."""
+MOST_WORDS = {"short": 14, "described": 100_000, "many": 14, "long": 100_000}
+"""Of a question that a set is fitted to."""
+
+ONE_LINE = {"short", "described"}
+"""Sets that learn from questions of each other's form, too."""
+
+AS_SHORT = {"described": "role"}
+"""Groups of features whose weights are those of `short`: what a set is fitted to has too few such files."""
 
 _DIGITS = 5
 
@@ -57,6 +68,14 @@ class Example(fitting.Example):
     """A question with its label and what was found for it."""
 
     label: Label = field(kw_only=True)
+    form: FeatureSet[Any] = field(kw_only=True)  # the features by which a search ranks it
+    as_ranked: Array = field(init=False)  # their values, a row for each file
+
+    def measure(self, features: FeatureSet[Any], worth: Callable[[Candidate], float]) -> None:
+        """Fills the values of `features`, and those by which a search ranks it."""
+        super().measure(features, worth)
+        question = self.asked.question
+        self.as_ranked = self.rows if self.form is features else np.array(self.form.rows(question, self.files))
 
     def worth(self, candidate: Candidate) -> float:
         """What a file counts as an answer."""
@@ -69,6 +88,25 @@ class Example(fitting.Example):
     def hits(self, weights: Array) -> list[dict[str, Any]]:
         """What a search with these weights would show."""
         return hits_of(self.ranked(weights), self.label)
+
+    def hits_by_form(self, features: FeatureSet[Any], weights: Array) -> list[dict[str, Any]]:
+        """The same where a search ranks it by other features than the weights' own: these have the weights that ship."""
+        if self.form is features:
+            return self.hits(weights)
+        own = dict(zip([one.name for one in features.features], weights.tolist(), strict=True))
+        shipped = weights_by_name(self.form)
+        as_fitted = AS_SHORT.get(self.form.name)
+        values = [(own if one.group == as_fitted else shipped).get(one.name, 0.0) for one in self.form.features]
+        scores = self.as_ranked @ np.array(values) + self.rules
+        for file, score in zip(self.files, scores.tolist(), strict=True):
+            file.shares = {"": score}
+        return hits_of(rank.in_order(self.files), self.label)
+
+
+def weights_by_name(features: FeatureSet[Any]) -> Mapping[str, float]:
+    """The weights of a set that ship, none where it has none yet."""
+    shipped = feature_set.weights_of(features.name)
+    return {} if shipped is None else shipped.values
 
 
 def hits_of(files: Sequence[Ranked], label: Label) -> list[dict[str, Any]]:
@@ -132,7 +170,8 @@ def examples(file: Path, cache: Path, model: str | None, *, many: bool = False) 
                 for candidate in candidates:
                     candidate.handle = None
             kept[asked.request] = candidates
-            found.append(Example(asked, candidates, label=label))
+            form = rank.feature_set_of(asked.question, 2 if many else 1)
+            found.append(Example(asked, candidates, label=label, form=form))
     with cached.open("wb") as stream:
         pickle.dump(made_by, stream)  # first, so that records of another version are never read
         pickle.dump(kept, stream)
@@ -143,24 +182,38 @@ def examples(file: Path, cache: Path, model: str | None, *, many: bool = False) 
 
 
 def fit(
-    found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int], even: float = 0.0
+    found: Sequence[Example],
+    ridge: float,
+    gains: dict[str, float],
+    columns: Sequence[int],
+    even: float = 0.0,
+    known: Array | None = None,
 ) -> Array:
-    """The weights of `columns`, for raw feature values; the others are 0. `gains`: what a question of a set counts (1)."""
+    """The weights of `columns`, for raw feature values; the others are those of `known`, else 0.
+
+    `gains`: what a question of a set counts (1).
+    """
     learnt = [one for one in found if one.targets.any() and gains.get(one.label.set, 1.0) > 0]
     questions = Counter(one.label.home for one in learnt)
     worth = [gains.get(one.label.set, 1.0) / questions[one.label.home] ** even for one in learnt]
-    return fitting.fit(learnt, ridge, columns, worth)
+    return fitting.fit(learnt, ridge, columns, worth, known)
 
 
 def held_out(
-    found: Sequence[Example], ridge: float, gains: dict[str, float], columns: Sequence[int], even: float = 0.0
+    found: Sequence[Example],
+    features: FeatureSet[Any],
+    ridge: float,
+    gains: dict[str, float],
+    columns: Sequence[int],
+    even: float = 0.0,
+    known: Array | None = None,
 ) -> list[dict[str, float]]:
     """The measures of every question by weights of all repositories but its own."""
     weights = {
-        home: fit([one for one in found if one.label.home != home], ridge, gains, columns, even)
+        home: fit([one for one in found if one.label.home != home], ridge, gains, columns, even, known)
         for home in dict.fromkeys(one.label.home for one in found)
     }
-    return [measures(one.label, one.hits(weights[one.label.home])) for one in found]
+    return [measures(one.label, one.hits_by_form(features, weights[one.label.home])) for one in found]
 
 
 # ---------------------------------------------------------------------------------------------------------------- report
@@ -204,16 +257,18 @@ def main() -> None:
         one
         for file in options.labels
         for one in examples(file, options.cache, options.model, many=options.set == "many")
-        if rank.feature_set_of(one.asked.question, 2 if options.set == "many" else 1) is features
+        if (one.form is features or {one.form.name, features.name} == ONE_LINE)
         and len(one.label.query.split()) <= (options.most_words or MOST_WORDS[options.set])
     ]
     for one in found:
         one.measure(features, one.worth)
     names = [one.name for one in features.features]
-    columns = [at for at, one in enumerate(features.features) if not {one.name, one.group} & set(options.off)]
+    used = [at for at, one in enumerate(features.features) if not {one.name, one.group} & set(options.off)]
+    columns = [at for at in used if features.features[at].group != AS_SHORT.get(options.set)]
+    known = _as_short(features) if options.set in AS_SHORT else None
     even = EVEN[options.set]
-    fitted = fit(found, ridge, gains, columns, even)
-    weights = {names[at]: round(float(fitted[at]), _DIGITS) for at in columns if round(float(fitted[at]), _DIGITS)}
+    fitted = fit(found, ridge, gains, columns, even, known)
+    weights = {names[at]: round(float(fitted[at]), _DIGITS) for at in used if round(float(fitted[at]), _DIGITS)}
     how = {
         "questions": {
             name: sum(one.label.set == name for one in found) for name in dict.fromkeys(one.label.set for one in found)
@@ -223,15 +278,16 @@ def main() -> None:
         "index": RECIPE,
         **({"gains": gains} if gains else {}),
         **({"off": options.off} if options.off else {}),
+        **({"as short": AS_SHORT[options.set]} if options.set in AS_SHORT else {}),
     }
     digest = feature_set.digest(weights)
     lines = [f"Weights of the set `{features.name}`: digest `{digest}`, {len(weights)} features, {json.dumps(how)}", ""]
     if options.loro:
         base = [_base(one) for one in found]
-        lines += report(found, held_out(found, ridge, gains, columns, even), base)
+        lines += report(found, held_out(found, features, ridge, gains, columns, even, known), base)
     spread = np.concatenate([one.rows for one in found]).std(0)
     lines += ["", "| feature | group | weight | × spread | reason |", "|---|---|---|---|---|"]
-    for at in sorted(columns, key=lambda at: -abs(fitted[at] * spread[at])):
+    for at in sorted(used, key=lambda at: -abs(fitted[at] * spread[at])):
         one = features.features[at]
         lines.append(
             f"| `{one.name}` | {one.group} | {fitted[at]:+.4f} | {fitted[at] * spread[at]:+.3f} | {one.reason} |"
@@ -241,6 +297,12 @@ def main() -> None:
         options.report.write_text("\n".join(lines) + "\n", encoding="utf-8")
     if options.write:
         _write(Path(feature_set.WEIGHTS_FILE), features.name, weights, digest, how)
+
+
+def _as_short(features: FeatureSet[Any]) -> Array:
+    """The weights of a set that are not fitted, as `short` has them; those that are stand at 0."""
+    shipped, group = weights_by_name(SHORT), AS_SHORT[features.name]
+    return np.array([shipped.get(one.name, 0.0) if one.group == group else 0.0 for one in features.features])
 
 
 def _write(file: Path, name: str, weights: dict[str, float], digest: str, how: dict[str, Any]) -> None:

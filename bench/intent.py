@@ -2,6 +2,7 @@
 """What a function is for, asked in the words of its own documentation, which is taken out of what is indexed.
 
     bench/intent.py --cache FOLDER [--model MODEL] [--apart FILE …] [--only PACKAGE …] [--out RESULTS.json]
+    bench/intent.py --cache FOLDER --table bench/descriptions.tsv --labels FOLDER/descriptions.json     to fit weights to
 
 The sources are released packages that `bench/intent.tsv` pins; they stay in the cache. Of each package some functions with a
 documented purpose are drawn, the same ones each time: the first sentence of the comment is the question, asked of that package
@@ -13,7 +14,9 @@ reaches into its lines. The methods are the words leg alone (BM25 as the store s
 file, and search as it ships, with and without vectors. Gains are paired, with 95 % intervals from resampled packages.
 
 No package may be one that the shipped model was trained on; `--apart` names lists or labels of further repositories that must not
-be among them. `--only` takes some of the packages, for models that are slow.
+be among them. `--only` takes some of the packages, for models that are slow. `--labels` measures nothing: it writes the questions,
+each with the file of its function, and the trees beside them, as `bench/fit.py` reads them. `bench/descriptions.tsv` has packages
+for that, none of which is one to measure with.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from typing import Any
 import released
 from registries import Package
 from released import Released
-from scoring import CUT, Label, as_shipped, by_repository, interval, mean, measures, place_of
+from scoring import CUT, Label, as_shipped, by_repository, interval, mean, measures, place_of, tree_of
 
 from codequarry import CodeSearch, connect
 from codequarry.ingest import chunks, languages
@@ -52,9 +55,12 @@ _PREFIX = "intent/"
 
 def main() -> None:
     options = _arguments()
-    table = [row for row in released.read_table(TABLE) if not options.only or row.label in options.only]
+    table = [row for row in released.read_table(options.table) if not options.only or row.label in options.only]
     released.kept_apart(table, options.apart)
     packages = released.fetch(table, options.cache)
+    if options.labels:
+        write_labels(packages, options.labels)
+        return
     labels: list[Label] = []
     location = options.cache / f"intent-{re.sub(r'[^a-z0-9]+', '-', (options.model or 'default').lower())}"
     with connect(location, model=options.model, settings=as_shipped()) as quarry:
@@ -72,6 +78,27 @@ def main() -> None:
         ]
         options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print("\n".join(report(labels, results)))
+
+
+def write_labels(packages: Mapping[Released, Package], file: Path) -> None:
+    """A labels file, and the trees in `repos/` beside it."""
+    rows: list[dict[str, Any]] = []
+    for row, package in packages.items():
+        drawn = list(draw(row, package))
+        if drawn:
+            released.lay_out(row, package, tree_of(file, row.label), Hidden(drawn).without)
+            queries = [
+                {
+                    "query": one.label.query,
+                    "category": one.label.category,
+                    "relevant": [{"path": one.path}],
+                    "secondary": [],
+                }
+                for one in drawn
+            ]
+            rows.append({"name": row.label, "language": row.language, "github": row.repository, "queries": queries})
+    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"{sum(len(row['queries']) for row in rows)} questions about {len(rows)} packages")
 
 
 # ------------------------------------------------------------------------------------------------------------- questions
@@ -246,6 +273,8 @@ def _gain(labels: Sequence[Label], ours: Sequence[float], theirs: Sequence[float
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, required=True, help="folder for packages, trees and indexes")
+    parser.add_argument("--table", type=Path, default=TABLE, help="the packages (default: those to measure with)")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="write questions to fit to, and measure nothing")
     parser.add_argument("--model", help="embedding model (default: the settings')")
     parser.add_argument("--apart", type=Path, action="append", default=[], help="repositories that must not be in it")
     parser.add_argument("--only", action="append", default=[], metavar="PACKAGE", help="a repository's short name")

@@ -1,6 +1,7 @@
 """The order of the candidates: files by the sum of their shares, with three rules above what the weights say.
 
-A file's score is the sum over features of weight times value (`search/features_short.py`, `search/weights.json`). Three rules are
+A file's score is the sum over features of weight times value (`search/features_short.py`, `search/weights.json`), which ones and
+with which weights is told by the question's form (`feature_set_of`). Three rules are
 shares so large that no sum of others reaches them, since a fit makes weights too soft for them: the definer of the name that a
 question is comes first (`definer`), tests come last unless they are asked for (`tests_last`), and for a long text so do all files
 beside the source code (`aside_last`). Shares add up to the score, and
@@ -21,6 +22,8 @@ from codequarry.search.features import Question
 from codequarry.search.features_many import MANY
 from codequarry.search.features_short import SHORT
 from codequarry.search.pool import Found, Ranked, collapsed, defines
+from codequarry.text import STOP_WORDS
+from codequarry.text import words as words_of
 from codequarry.types import Candidate
 
 DEFINER = 30.0
@@ -50,6 +53,17 @@ ASIDE = frozenset(
 
 RULES = ("definer", "tests_last", "aside_last")
 """The names of the rules, as shares."""
+
+MANY_WORDS = 9
+"""A question with so many different words, stop words not counted, describes what it wants."""
+
+_ASKING = frozenset("how where what which why who whose".split())
+_NO_ACTIVITIES = frozenset("string thing nothing anything everything something ring ping".split())
+_SENTENCE = frozenset(
+    "a an the this that these those its it their if whether when which is are be was been has have will can cannot must should "
+    "may not does given".split()
+)
+"""Words that sentences have, and topics hardly."""
 
 EXACT_SHARES: Mapping[str, tuple[float, frozenset[str]]] = {
     "test": (0.6, frozenset((features.TEST,))),
@@ -95,15 +109,42 @@ def rank(
 def feature_set_of(question: Question, repositories: int = 1) -> FeatureSet[Any]:
     """The features and weights for the form of a question that found files of so many repositories."""
     if question.is_long:
-        return feature_sets()[-1]
-    return MANY if repositories > 1 else SHORT
+        from codequarry.search.features_long import LONG
+
+        return LONG
+    if repositories > 1:
+        return MANY
+    if describes(question.text):
+        from codequarry.search.features_described import DESCRIBED  # which a short question need not wait for
+
+        return DESCRIBED
+    return SHORT
 
 
 def feature_sets() -> tuple[FeatureSet[Any], ...]:
-    """All feature sets: `short`, `many`, `long`."""
-    from codequarry.search.features_long import LONG  # which a short question need not wait for
+    """All feature sets: `short`, `described`, `many`, `long`."""
+    from codequarry.search.features_described import DESCRIBED
+    from codequarry.search.features_long import LONG
 
-    return SHORT, MANY, LONG
+    return SHORT, DESCRIBED, MANY, LONG
+
+
+def describes(text: str) -> bool:
+    """Whether a question says what code does, as its documentation would: a sentence, or very many words.
+
+    A sentence has an article or one of the commonest verbs, and begins with a capital letter or has six words. What begins with a
+    word that asks, or with an activity (parsing a header), is a topic.
+
+    >>> [describes(text) for text in ("Returns the median of a list", "how the median is found", "finding the median")]
+    [True, False, False]
+    """
+    written = words_of(text)
+    lower = [word.lower() for word in written]
+    if len(set(lower) - STOP_WORDS) >= MANY_WORDS:
+        return True
+    if len(written) < 3 or lower[0] in _ASKING or (lower[0].endswith("ing") and lower[0] not in _NO_ACTIVITIES):
+        return False
+    return (len(written) >= 6 or written[0][0].isupper()) and not _SENTENCE.isdisjoint(lower)
 
 
 def in_order(files: Sequence[Ranked]) -> list[Ranked]:

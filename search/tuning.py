@@ -130,9 +130,11 @@ def known_questions(
         repos = {one.repo for one in candidates}
         if not candidates or rank.feature_set_of(asked.question, len(repos)) is not SHORT:
             why = (
-                "it finds files of several repositories: say which is meant"
-                if candidates
-                else "nothing is found for it"
+                "nothing is found for it"
+                if not candidates
+                else "it finds files of several repositories: say which is meant"
+                if len(repos) > 1
+                else "it is a description, and tune fits the weights of short questions"
             )
             left_out.append((label, why))
             continue

@@ -16,7 +16,7 @@ import many
 import released
 from registries import Package
 from released import Released
-from scoring import Label, mean
+from scoring import Label, mean, read_labels, tree_of
 
 PYTHON = '''\
 """Records on disk."""
@@ -76,6 +76,24 @@ def test_what_is_asked_is_not_in_what_is_indexed_and_all_else_is(package: Packag
     text = file.read_text()
     assert [line for line in text.split("\n") if line.strip()] == [line for line in kept if line.strip()]
     assert text.count("\n") == PYTHON.count("\n")
+
+
+def test_questions_to_fit_to_are_written_with_the_file_and_a_tree_without_the_answer(
+    package: Package, tmp_path: Path
+) -> None:
+    intent.write_labels({row(): package}, tmp_path / "descriptions.json")
+    (label,) = read_labels(tmp_path / "descriptions.json")
+    assert (label.query, label.home) == ("Writes the buffered records of a log to its file", "someone/log")
+    assert [target["path"] for target in label.targets] == ["log/records.py"]
+    assert label.query not in (tree_of(tmp_path / "descriptions.json", "log") / "log" / "records.py").read_text()
+
+
+def test_no_package_is_both_fitted_to_and_measured_with() -> None:
+    fitted = released.read_table(intent.TABLE.with_name("descriptions.tsv"))
+    released.kept_apart(fitted, [])
+    measured = [*released.read_table(intent.TABLE), *released.read_table(gate.FOLDER / "packages.tsv")]
+    assert not {one.repository.lower() for one in fitted} & {one.repository.lower() for one in measured}
+    assert not {one.label.lower() for one in fitted} & {one.label.lower() for one in measured}
 
 
 def test_an_archive_that_is_not_the_pinned_one_is_refused(package: Package, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import fit
 import scoring
 from scoring import Label, by_repository, interval, measures
 
+from codequarry.search import rank
 from codequarry.search.fitting import minimum
 
 
@@ -82,9 +83,20 @@ def test_a_question_is_judged_by_weights_of_other_repositories(monkeypatch):
     monkeypatch.setattr(fit, "fit", spy)
     found = [example([[1.0]], [2], repo=repo) for repo in ("a", "b", "c")]
     for one in found:
-        one.hits = lambda weights: [hit("x.py")]
-    assert [one["ndcg"] for one in fit.held_out(found, 0.01, {}, [0])] == [1.0, 1.0, 1.0]
+        one.hits_by_form = lambda features, weights: [hit("x.py")]
+    assert [one["ndcg"] for one in fit.held_out(found, rank.feature_sets()[0], 0.01, {}, [0])] == [1.0, 1.0, 1.0]
     assert seen == [{"org/b", "org/c"}, {"org/a", "org/c"}, {"org/a", "org/b"}]
+
+
+def test_weights_that_are_known_stay_and_the_others_are_fitted_beside_them():
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(40):
+        rows = rng.normal(size=(6, 2))
+        found.append(example(rows, [2.0 if at == rows[:, 0].argmax() else 0.0 for at in range(6)]))
+    weights = fit.fit(found, 0.01, {}, [0], known=np.array([0.0, -3.0]))
+    assert weights[1] == -3
+    assert weights[0] > 1
 
 
 def test_measures_count_each_target_at_its_first_hit():

@@ -9,6 +9,7 @@ import pytest
 
 from codequarry.search import features, rank
 from codequarry.search.feature_set import digest, weights_of
+from codequarry.search.features_described import DESCRIBED
 from codequarry.search.features_short import SHORT, abbreviation
 from codequarry.search.pool import collapsed
 from codequarry.search.query import parse
@@ -360,3 +361,52 @@ def test_a_repository_whose_best_file_is_better_lifts_its_other_files():
     strong = candidate("strong.py", repo="github.com/b/b", content=60.0, cosine=0.9)
     ranked = rank.rank(question_about("retry policy"), [*weak, strong], WEIGHTS)
     assert [file.best.candidate.repo for file in ranked] == ["github.com/b/b", "github.com/b/b", "github.com/a/a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Returns the median of a list", "described"),
+        ("validates the message buffer by means of a key", "described"),
+        ("String that is written for a date", "described"),
+        (
+            "which handlers parse multipart bodies, keep files and throw away temporary folders after errors",
+            "described",
+        ),
+        ("how the median of a list is found", "short"),
+        ("parsing the body of a multipart request", "short"),
+        ("median of a list", "short"),
+        ("request retry policy with exponential backoff", "short"),
+        ("RetryPolicy", "short"),
+        ("If", "short"),
+    ],
+)
+def test_a_sentence_and_very_many_words_are_a_description_and_topics_and_questions_are_none(text, name):
+    assert rank.feature_set_of(question_about(text)).name == name
+    assert rank.feature_set_of(question_about(text), 2).name == "many"
+
+
+def test_a_description_is_answered_by_its_words_rather_than_by_the_name_of_a_file():
+    text = "Returns the middle value of a sorted list of numbers"
+    does = candidate("stats/central.py", content=12.0, symbols=[("middle_value", "function")])
+    named = candidate("list/numbers.py", content=8.0)
+    assert order(text, named, does) == ["stats/central.py", "list/numbers.py"]
+    assert order("numbers list", named, does) == ["list/numbers.py", "stats/central.py"]
+
+
+def test_a_defined_name_tells_more_when_few_files_have_its_words():
+    question = question_about("Returns the entropy of a value")
+    common = [candidate(f"{at}.py", symbols=[("value", "function")]) for at in range(4)]
+    rare = candidate("rare.py", symbols=[("entropy", "function")])
+    files = collapsed(question, [*common, rare], WEIGHTS)
+    at = [feature.name for feature in DESCRIBED.features].index("symbol_tells")
+    values = {
+        file.best.candidate.path: row[at] for file, row in zip(files, DESCRIBED.rows(question, files), strict=True)
+    }
+    assert values["rare.py"] > 1.5 * values["0.py"] > 0
+
+
+def test_what_is_aside_counts_for_descriptions_as_for_short_questions():
+    short, described = weights_of("short").values, weights_of("described").values
+    roles = [feature.name for feature in DESCRIBED.features if feature.group == "role"]
+    assert [described[name] for name in roles] == [short[name] for name in roles]
