@@ -103,16 +103,18 @@ def _names(title: str, prose: str, code: str, stack: list[Frame]) -> Iterator[Na
 
 
 def _without_comments(text: str) -> str:
-    """The text without HTML comments: in a template they are advice to the writer."""
+    """The text without HTML comments: in a template they are advice to the writer.
+
+    A line ends where one stood: what is on both sides of it makes no word.
+    """
     kept, at = [], 0
     while (start := text.find("<!--", at)) >= 0:
         kept.append(text[at:start])
         end = text.find("-->", start)
         if end < 0:
-            return "".join(kept) + text[start + 4 :]
+            return "\n".join([*kept, text[start + 4 :]])
         at = end + 3
-    kept.append(text[at:])
-    return "".join(kept)
+    return "\n".join([*kept, text[at:]])
 
 
 def _title(text: str) -> tuple[str, str]:

@@ -20,9 +20,7 @@ SHARE = "reranker"
 _DIGITS = 6  # more than these may differ with the batch or the processor, and order equal scores by chance
 
 
-def reranked(
-    groups: Sequence[Group], question: str, reranker: Reranker, store: Store, weight: float
-) -> list[Group]:
+def reranked(groups: Sequence[Group], question: str, reranker: Reranker, store: Store, weight: float) -> list[Group]:
     """The groups, the first `BEST` in their new order. A share is 0 or more, so that those behind them stay behind.
 
     `weight`: what one standard deviation of the model's scores counts beside the shares of the features.

@@ -10,7 +10,7 @@ from itertools import repeat
 from codequarry.errors import IndexMissing, ModelMismatch, SchemaMismatch
 from codequarry.types import Chunk, Request
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout. Raise it when the meaning of anything stored changes."""
 
 BM25_K1, BM25_B = 1.2, 0.75

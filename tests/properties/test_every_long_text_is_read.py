@@ -45,6 +45,8 @@ TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=30)), max_size=40).map("".jo
 @example("")
 @example("\n")
 @example("<!--")
+@example("--><!--```log\n```")
+@example("Fails here\n```\nlo<!-- what? -->ck\n```")
 @example("```")
 @example("[" * 5_000)
 @example("a." * 5_000)

@@ -245,7 +245,9 @@ def test_index_and_status_call_the_same_number_by_the_same_words(command, tmp_pa
     # Latin-1 has fewer bytes than the text that is made of it, so that the two numbers differ.
     folder = fill(tmp_path / "app", {"a.txt": ("x" * 500 + "\n\xe9" * 500).encode("latin-1")})
     done = command("index", folder)
-    assert re.search(r"  2\.0 kB of text  read 1\.5 kB in [\d.]+ s$", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"  2\.0 kB of text  read 1\.5 kB in [\d.]+ s(, [\d.]+ .?B/s)?$", done.stdout, re.MULTILINE), (
+        done.stdout
+    )
     assert "2.0 kB of text" in (status := command("status")).stdout
     assert "2.0 kB of text" in status.stderr
     assert re.search(r"  2\.0 kB of text  nothing to read, in [\d.]+ s$", command("index", folder).stdout, re.MULTILINE)
