@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import random
 import shutil
@@ -13,7 +12,6 @@ import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -448,23 +446,6 @@ def test_above_the_limit_vectors_rank_only_what_the_words_found(
     assert [(one.path, one.cosine is not None) for one in large.candidates] == [("b.py", True)]
     assert large.notes
     assert len(store.retrieve(request).candidates) == 4
-
-
-def test_vectors_that_are_compared_beside_the_words_are_the_same(
-    store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(store, MAIN, {**FILES, "c.py": "other = 1\n"})
-    request = Request(terms=("unlock",), vector=EMBEDDER.embed_question("other"))
-
-    def found() -> list[tuple[str, float | None]]:
-        return [(one.path, one.cosine) for one in store.retrieve(request).candidates]
-
-    on_this_thread = found()
-    monkeypatch.setattr(import_module("codequarry.store.embedded.retrieve"), "_THREAD_ROWS", 0)
-    assert found() == on_this_thread
-    assert len(on_this_thread) == 3
-    with pytest.raises(TypeError, match="buffer size"):  # what goes wrong beside is not lost
-        store.retrieve(dataclasses.replace(request, vector=b"\1"))
 
 
 def test_a_folder_that_cannot_be_made_is_said_to_be_so(tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
-from threading import Thread
 from time import perf_counter
 
 from tantivy import Occur, Query
 
 from codequarry.store.embedded.patterns import matching
 from codequarry.store.embedded.scoped import Found, Scoped
-from codequarry.store.embedded.vectors import Run, Vectors
 from codequarry.store.embedded.view import View
 from codequarry.store.embedded.words import every
 from codequarry.store.schema import cosine, term_weights
@@ -21,7 +19,6 @@ SCAN_ROWS = 250_000
 """With more vectors than this in play only the chunks that the words found are compared, unless the scope is small."""
 
 _GATHER_ROWS = 8_000  # up to so many chunks that the index of words lists are compared one by one
-_THREAD_ROWS = 16_000  # from so many on a thread costs less than it saves
 
 _Scores = dict[int, tuple[float, float, float]]
 
@@ -36,10 +33,9 @@ def retrieve(connection: Connection, view: View, request: Request, *, scan_rows:
     if scoped.patterns:
         return _all_matching(scoped, request, answer)
     clock = _Clock(answer.times_ms)
-    nearest = _nearest(scoped, request, scan_rows, answer.notes)
     by_words, all_words = _by_words(scoped, request)
     clock.lap("words")
-    by_vector, dots = _by_vector(scoped, request, nearest)
+    by_vector, dots = _by_vector(scoped, request, scan_rows, answer.notes)
     clock.lap("vectors")
     union = list({found.row: found for found in (*by_words, *by_vector)}.values())
     scores = _field_scores(scoped, request, union)
@@ -93,49 +89,13 @@ def _by_words(scoped: Scoped, request: Request) -> tuple[list[Found], bool]:
     return [one for _, one in found], exhausted
 
 
-class _Nearest:
-    """The chunks nearest to the question, of those in play. The first look for them runs beside the search for words."""
-
-    def __init__(self, vectors: Vectors, question: bytes, runs: Sequence[Run] | None, listed: list[int] | None) -> None:
-        self._vectors, self._question, self._runs, self._listed = vectors, question, runs, listed
-        self.in_play = len(listed) if listed is not None else sum(rows for _, rows in runs) if runs else vectors.rows
-        self._first: list[tuple[float, int]] | BaseException = []
-        self._thread: Thread | None = None
-
-    def begin(self, count: int) -> None:
-        """Starts the first look, on a thread of its own where that is worth one: products leave the interpreter."""
-        if self._listed is None and self.in_play > _THREAD_ROWS:
-            self._thread = Thread(target=self._look, args=(count,), daemon=True)
-            self._thread.start()
-        else:
-            self._look(count)
-
-    def first(self) -> list[tuple[float, int]]:
-        """What `begin` looked for."""
-        if self._thread is not None:
-            self._thread.join()
-        if isinstance(self._first, BaseException):
-            raise self._first
-        return self._first
-
-    def _look(self, count: int) -> None:
-        try:
-            self._first = self.best(count)
-        except BaseException as error:  # raised again where the answer is asked for, whatever it is
-            self._first = error
-
-    def best(self, count: int) -> list[tuple[float, int]]:
-        """The dot products and rows of the `count` best."""
-        if self._listed is not None:
-            return self._vectors.best_of(self._question, count, self._listed)
-        return self._vectors.best(self._question, count, self._runs)
-
-
-def _nearest(scoped: Scoped, request: Request, scan_rows: int, notes: list[str]) -> _Nearest | None:
-    """The look for the nearest chunks, begun; None where vectors are not asked for or too many are in play."""
+def _by_vector(
+    scoped: Scoped, request: Request, scan_rows: int, notes: list[str]
+) -> tuple[list[Found], dict[int, float]]:
+    """The nearest to the question, and the dot products that were computed on the way."""
     question = request.vector
     if question is None or request.vectors <= 0 or not question.strip(b"\0"):
-        return None
+        return [], {}
     vectors, listed = scoped.view.vectors, None
     in_play = scoped.files.rows if scoped.files is not None else vectors.rows
     if scoped.narrowed_by_words and in_play > _GATHER_ROWS:
@@ -143,33 +103,22 @@ def _nearest(scoped: Scoped, request: Request, scan_rows: int, notes: list[str])
         in_play = in_play if listed is None else len(listed)
     if in_play > scan_rows:
         notes.append("vectors ranked only what the words found: the index is large and the scope is not narrow")
-        return None
-    nearest = _Nearest(vectors, question, None if scoped.files is None else scoped.files.runs, listed)
-    nearest.begin(_wanted(request))
-    return nearest
-
-
-def _wanted(request: Request) -> int:
-    """How many vectors are looked at first: some that are found will not be in scope."""
-    return request.vectors + max(16, request.vectors // 8)
-
-
-def _by_vector(scoped: Scoped, request: Request, nearest: _Nearest | None) -> tuple[list[Found], dict[int, float]]:
-    """The nearest to the question, and the dot products that were computed on the way."""
-    if nearest is None:
         return [], {}
-    want, best = _wanted(request), nearest.first()
+    want = request.vectors + max(16, request.vectors // 8)
     while True:
+        if listed is not None:
+            best = vectors.best_of(question, want, listed)
+        else:
+            best = vectors.best(question, want, None if scoped.files is None else scoped.files.runs)
         owners = scoped.owners([row for _, row in best])
         owned = [(dot, owners[row], row) for dot, row in best if row in owners]
         scoped.load(owner for _, owner, _ in owned)
         products = {row: dot for dot, _, row in owned}
         found = [one for _, owner, row in owned if (one := scoped.admits(owner, row)) is not None]
         found = scoped.without_terms(found)
-        if len(found) >= request.vectors or len(best) >= nearest.in_play:
+        if len(found) >= request.vectors or len(best) >= in_play:
             break
         want *= 4
-        best = nearest.best(want)
     found.sort(key=lambda one: (-products[one.row], *_place_key(one)))
     found = found[: request.vectors]
     return found, {one.row: products[one.row] for one in found}
