@@ -60,13 +60,15 @@ def names(store: EmbeddedStore, *terms: str, **scope: Any) -> set[str]:
 
 def run(code: str, *args: object) -> str:
     """What another Python prints."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, args)],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(builders.__file__).parent)},
-    ).stdout
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 # --------------------------------------------------------------------------------------------------- there, or not, or other

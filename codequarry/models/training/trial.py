@@ -23,8 +23,8 @@ class Trial:
         self._rounds: list[tuple[list[tuple[int, int, int]], list[int]]] = []
         for package, pairs in asked.items():
             chunks = [
-                (int(file), low, min(low + CHUNK, size))
-                for file in np.flatnonzero(corpus.file_package == package)
+                (file, low, min(low + CHUNK, size))
+                for file in np.flatnonzero(corpus.file_package == package).tolist()
                 for size in [int(corpus.lines[file + 1] - corpus.lines[file])]
                 for low in range(0, size, CHUNK)
             ]
@@ -53,15 +53,15 @@ class Trial:
                 file, _, _, _, hidden, shown = c.pairs[pair].tolist()
                 similar = vectors @ question
                 own = np.flatnonzero(file_of == file)
-                changed = [row for row in own if chunks[row][1] < shown and chunks[row][2] > hidden]
+                changed = [row for row in own.tolist() if chunks[row][1] < shown and chunks[row][2] > hidden]
                 again = bags([self._text(*chunks[row], hidden, shown) for row in changed], size, 1.0)
                 if changed:
                     similar[changed] = embed(table, Bags(again.ids, again.counts**saturation, again.at)) @ question
                 if bm25 is not None:
                     found = bm25.scores(terms)
                     found[changed] = bm25.scores(terms, again)
-                    similar += np.float32(words) * found / max(float(found.max()), 1e-9)
-                best = similar[own].max()
+                    similar += np.float32(words) * found / max(float(np.max(found)), 1e-9)
+                best = np.max(similar[own])
                 rank = int((similar > best).sum()) + 1
                 scores.append(float(1 / np.log2(rank + 1)) if rank <= CUT else 0.0)
         return scores
