@@ -60,8 +60,8 @@ class Label:
 
 
 def read_labels(file: Path) -> list[Label]:
-    """The questions of a labels file, without those of repositories whose trees are not there."""
-    return [
+    """The questions of a labels file, without those of repositories whose trees are not there; ends with a message if none is."""
+    labels = [
         Label(
             file.stem,
             repo["name"],
@@ -76,6 +76,11 @@ def read_labels(file: Path) -> list[Label]:
         if tree_of(file, repo["name"]).is_dir()
         for query in repo["queries"]
     ]
+    if not labels:
+        raise SystemExit(
+            f"{file} has no question about a repository that lies in {file.parent / 'repos'}: lay out its trees there"
+        )
+    return labels
 
 
 def as_shipped() -> Settings:

@@ -113,6 +113,13 @@ def test_no_benchmark_has_a_package_that_the_model_was_trained_on(tmp_path: Path
             released.kept_apart(rows, [apart])
 
 
+def test_labels_without_a_tree_beside_them_are_no_benchmark(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.json"
+    labels.write_text('[{"name": "app", "language": "go", "queries": [{"query": "lock"}]}]', encoding="utf-8")
+    with pytest.raises(SystemExit, match="lay out its trees"):
+        read_labels(labels)
+
+
 def test_a_file_of_another_repository_does_not_count_as_found() -> None:
     label = Label("set", "one", "me/one", "go", "question", "where?", ({"path": "a/b.go"},), ())
     hits = [{"repo": "two", "path": "a/b.go"}, {"repo": "one", "path": "a/b.go"}]
