@@ -36,7 +36,11 @@ def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
 
 
 def started(pid: int) -> str:
-    """What tells this process from a later one of the same pid, or "" when no such process runs (a zombie does not)."""
+    """What tells this process from a later one of the same pid, or "" when no such process runs (a zombie does not).
+
+    A process that is killed is shown as a zombie as soon as its first thread is gone; the others may hold its ports and files a
+    moment longer, and until then it still runs.
+    """
     with contextlib.suppress(ChildProcessError, OSError):
         os.waitpid(pid, os.WNOHANG)  # where it is a child of ours that has ended, it goes now
     if sys.platform.startswith("linux"):
@@ -44,7 +48,8 @@ def started(pid: int) -> str:
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         except OSError:
             return ""
-        return "" if fields[0] in "ZX" else fields[19]  # the 22nd field of the line: ticks from boot to start
+        state, threads, ticks = fields[0], int(fields[17]), fields[19]  # fields 3, 20 and 22 of the line
+        return "" if state == "X" or (state == "Z" and threads < 2) else ticks  # from boot to start
     reply = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return reply.stdout.strip()
 

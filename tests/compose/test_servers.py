@@ -130,6 +130,28 @@ def test_tied_servers_end_with_a_process_that_is_killed(tmp_path):
     assert not processes.runs(pid, start)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells processes apart by /proc")
+def test_a_process_runs_until_its_last_thread_has_let_its_port_go():
+    listener = """
+import ctypes, os, socket, threading
+listening = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(0))).start()
+print(listening.getsockname()[1], flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+    command = [sys.executable, "-c", listener]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        port = int(process.stdout.readline())
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            pass
+        start = processes.started(process.pid)
+        assert start
+        process.stdin.close()
+        while processes.runs(process.pid, start):
+            pass
+        socket.create_server(("127.0.0.1", port)).close()
+
+
 def test_jars_that_are_not_the_pinned_ones_leave_no_distribution(tmp_path, monkeypatch):
     for line in (Path(jars.__file__).parent / "jars-9.5.3.txt").read_text().splitlines():
         group, artifact, version = line.split()[0].split(":")
