@@ -14,7 +14,7 @@ from codequarry.store.elastic import ElasticStore
 from codequarry.store.embedded import EmbeddedStore
 from codequarry.types import Source
 
-sys.path.append(str(Path(__file__).parents[2] / "bench"))
+sys.path.append(str(Path(__file__).parents[3] / "bench"))
 
 from unreliable import Unreliable, split
 

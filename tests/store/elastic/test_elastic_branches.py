@@ -8,12 +8,12 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from builders import EMBEDDER, RECIPE, blob_of, publish, state, version
+from builders import EMBEDDER, blob_of, publish, state, version
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codequarry.ingest.pipeline import Pipeline
-from codequarry.store.elastic import ElasticStore, layers
+from codequarry.store.elastic import layers
 from codequarry.store.elastic.client import Client
 from codequarry.store.elastic.documents import Mark
 from codequarry.store.elastic.history import History, Moved
@@ -24,14 +24,6 @@ MAIN = Source("github.com/acme/api", "main")
 NEXT = Source("github.com/acme/api", "next")
 FILES = {f"src/f{number}.py": f"value = {number}\n" for number in range(4)}
 LATER = {**FILES, "src/f0.py": "later = 1\n"}
-
-
-@pytest.fixture
-def store(elasticsearch_url, elasticsearch_prefix):
-    made = ElasticStore(elasticsearch_url, prefix=elasticsearch_prefix, create=True)
-    made.prepare(EMBEDDER, RECIPE)
-    yield made
-    made.close()
 
 
 def begin(store, source=NEXT, base=MAIN):

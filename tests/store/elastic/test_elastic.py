@@ -33,14 +33,6 @@ FILES = {
 }
 
 
-@pytest.fixture
-def store(elasticsearch_url, elasticsearch_prefix):
-    made = ElasticStore(elasticsearch_url, prefix=elasticsearch_prefix, create=True)
-    made.prepare(EMBEDDER, RECIPE)
-    yield made
-    made.close()
-
-
 def paths_of(store, **scope):
     request = Request(scope=Scope(patterns=(Pattern(""),), **scope))
     return sorted({one.path for one in store.retrieve(request).candidates})
