@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import count
 from math import log
+from operator import truediv
 from typing import NamedTuple
 
 from codequarry import text
@@ -65,7 +67,7 @@ def _name_stems(name: str) -> tuple[str, ...]:
 class Asked:
     """The words of a question in order: those that were asked for, each with its stem and its place."""
 
-    __slots__ = ("acronyms", "count", "joined", "places", "question", "words")
+    __slots__ = ("acronyms", "by_letter", "count", "joined", "names", "places", "question", "words")
 
     def __init__(self, question: Question) -> None:
         asked = frozenset(question.terms)
@@ -79,6 +81,12 @@ class Asked:
         for place, (_, stem) in enumerate(pairs):
             self.places.setdefault(stem, place)
         self.count = len(self.places) or 1
+        self.by_letter: dict[str, set[str]] = {}
+        for word in self.words:
+            self.by_letter.setdefault(word[0], set()).add(word)
+        # Words that stand for a name: a plain word alone, else one that is no plain word.
+        alone = len(question.words) == 1
+        self.names = frozenset([word for word in question.words if alone or not word.islower() or "_" in word])
         self.joined = frozenset([*self.words, *map("".join, zip(self.words, self.words[1:], strict=False))])
         everything = [part for word in written for part in text.parts(word)]
         self.acronyms = frozenset(
@@ -118,13 +126,17 @@ class Facts:
         self.unwanted = file.roles and file.roles - pool.asked.question.wanted
         self.path = path_of(file.best.candidate.path)
         self.named = [stem for stem in self.path.stems if stem in places]  # words of its name that the question has
-        self.sums = sorted([found.bm25 for found in file.chunks], reverse=True)
-        self.cosines = sorted([found.candidate.cosine or 0.0 for found in file.chunks], reverse=True)
+        self.sums = [found.bm25 for found in file.chunks]
+        self.cosines = [found.candidate.cosine or 0.0 for found in file.chunks]
+        if len(file.chunks) > 1:
+            self.sums.sort(reverse=True)
+            self.cosines.sort(reverse=True)
         # Of each defined name with a word of the question: its words, those of them that the question has.
         self.defined: list[tuple[tuple[str, ...], list[str]]] = []
         for found in file.chunks:
-            if found.candidate.names:
-                for symbol in found.candidate.symbols:
+            candidate = found.candidate
+            if candidate.names:
+                for symbol in candidate.symbols:
                     stems = _name_stems(symbol.name)
                     if shared := [stem for stem in stems if stem in places]:
                         self.defined.append((stems, shared))
@@ -144,7 +156,7 @@ def _body(facts: Facts) -> float:
 
 
 def _coherence(facts: Facts) -> float:
-    return sum([score / place for place, score in enumerate(facts.sums, 1)]) / facts.pool.best_words
+    return sum(map(truediv, facts.sums, count(1))) / facts.pool.best_words
 
 
 # --------------------------------------------------------------------------------------------------------------- vectors
@@ -159,7 +171,7 @@ def _mean_likeness(facts: Facts) -> float:
 
 
 def _summed_likeness(facts: Facts) -> float:
-    return sum([cosine / place for place, cosine in enumerate(facts.cosines[:6], 1)])
+    return sum(map(truediv, facts.cosines[:6], count(1)))
 
 
 # ------------------------------------------------------------------------------------------------------------- file name
@@ -178,19 +190,25 @@ def _name_joined(facts: Facts) -> float:
 
 
 def _name_first(facts: Facts) -> float:
+    if not facts.named:
+        return 0.0
     places = facts.pool.asked.places
-    return max([1 / (1 + places[stem]) for stem in facts.named], default=0.0)
+    return 1 / (1 + min([places[stem] for stem in facts.named]))
 
 
 def _name_last(facts: Facts) -> float:
+    if not facts.named:
+        return 0.0
     asked = facts.pool.asked
-    return max([(1 + asked.places[stem]) / asked.count for stem in facts.named], default=0.0)
+    return (1 + max([asked.places[stem] for stem in facts.named])) / asked.count
 
 
 def _name_abbreviates(facts: Facts) -> float:
-    places, words = facts.pool.asked.places, facts.pool.asked.words
-    others = [word for word, stem in zip(facts.path.words, facts.path.stems, strict=False) if stem not in places]
-    best = max([abbreviation(one, other) for one in others for other in words], default=0.0)
+    places, by_letter = facts.pool.asked.places, facts.pool.asked.by_letter
+    best = 0.0
+    for word, stem in zip(facts.path.words, facts.path.stems, strict=False):
+        if word[0] in by_letter and stem not in places:
+            best = max(best, *[abbreviation(word, other) for other in by_letter[word[0]]])
     return best / (len(facts.path.stems) or 1)
 
 
@@ -219,9 +237,11 @@ def _name_shared(facts: Facts) -> float:
 
 def _name_defined(facts: Facts) -> float:
     whole = facts.path.whole
+    size = len(whole)
     for found in facts.file.chunks:
         for symbol in found.candidate.symbols:
-            if _folded(symbol.name) == whole:
+            name = symbol.name
+            if len(name) >= size and _folded(name) == whole:
                 return 1.0
     return 0.0
 
@@ -252,22 +272,20 @@ def _symbol_fits(facts: Facts) -> float:
 
 
 def _symbol_first(facts: Facts) -> float:
-    places = facts.pool.asked.places
-    return max(
-        [len(shared) / len(stems) / (1 + min([places[stem] for stem in shared])) for stems, shared in facts.defined],
-        default=0.0,
-    )
+    if not facts.defined:
+        return 0.0
+    place = facts.pool.asked.places.__getitem__
+    return max([len(shared) / len(stems) / (1 + min(map(place, shared))) for stems, shared in facts.defined])
 
 
 def _symbol_written(facts: Facts) -> float:
-    question = facts.pool.asked.question
-    words, alone = question.words, len(question.words) == 1
-    for found in facts.file.chunks:
-        if found.candidate.names:
-            for symbol in found.candidate.symbols:
-                name = features.last_name(symbol.name)
-                if name in words and (alone or not name.islower() or "_" in name):
-                    return 1.0
+    names = facts.pool.asked.names
+    if names:
+        for found in facts.file.chunks:
+            if found.candidate.names:
+                for symbol in found.candidate.symbols:
+                    if features.last_name(symbol.name) in names:
+                        return 1.0
     return 0.0
 
 
