@@ -228,7 +228,6 @@ class Reader:
     def __init__(self, store: ElasticStore, folder: Path, truth: Truth, chance: random.Random) -> None:
         self.store, self.folder, self.truth, self.chance = store, folder, truth, chance
         self.pointers: dict[Source, int] = {}
-        self.seen: dict[Source, tuple[SourceState, float]] = {}
         self.found: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
 
@@ -277,19 +276,11 @@ class Reader:
         if whole:
             after = self._states(sources)
             for source in sources:
-                known = self._known(before.get(source)) and before[source] == after.get(source)
-                if known and source not in by_source and before[source].files and not before[source].building:
-                    self._violation("nothing of a source", source, "", [before[source].commit])
-
-    def _known(self, state: SourceState | None) -> bool:
-        """Whether the state was seen so long ago that it is in the rows that readers keep."""
-        if state is None:
-            return False
-        now = time.monotonic()
-        last, since = self.seen.get(state.source, (None, now))
-        if last != state:
-            self.seen[state.source] = state, now
-        return last == state and now - since > read.VIEW_S + 1
+                there = before.get(source)
+                if there is None or there != after.get(source) or there.building or not there.files:
+                    continue
+                if source not in by_source:
+                    self._violation("nothing of a source", source, "", [there.commit])
 
     def _states(self, sources: Sequence[Source]) -> dict[Source, SourceState]:
         return {state.source: state for state in self.store.sources() if state.source in sources}
