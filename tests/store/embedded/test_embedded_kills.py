@@ -22,7 +22,7 @@ from builders import *
 from codequarry.store.embedded import EmbeddedStore, writer
 from codequarry.types import Pattern, Request, Scope
 writer.GRACE_S = 0.0  # what the publication before made dead is removed in this one
-base, work = Path(sys.argv[1]), Path(sys.argv[2])
+base, works = Path(sys.argv[1]), Path(sys.argv[2])
 MAIN = Source("github.com/acme/api", "main")
 OLD = {"a.py": "def lock():\\n    return 1\\n", "b.py": "marker = lock()\\n"}
 NEW = {"a.py": "def lock():\\n    return 1\\n", "b.py": "marker = 2\\n", "c.py": "marker = 3\\n"}
@@ -56,7 +56,7 @@ publish(store, MAIN, OLD)
 store.close()
 states = set()
 for number in count():
-    shutil.rmtree(work, ignore_errors=True)
+    work = works / str(number)  # a folder of its own: a merge that was given up may write into the last one a moment longer
     shutil.copytree(base, work)
     child = os.fork()
     if not child:
@@ -81,6 +81,7 @@ for number in count():
     (words,) = [check.says for check in store.check() if check.part == "words"]
     assert words.startswith("3 chunks"), (number, words)
     store.close()
+    shutil.rmtree(work, ignore_errors=True)
     if not killed:
         break
 print(number, file=sys.stderr)
@@ -90,7 +91,7 @@ print(number > 20, *sorted(states))
 
 def test_a_kill_at_any_point_leaves_the_old_state_or_the_new_one(tmp_path: Path) -> None:
     """The writing process kills itself before each call in turn that writes anything anywhere."""
-    assert run(KILLED, tmp_path / "base", tmp_path / "work") == "True new old\n"
+    assert run(KILLED, tmp_path / "base", tmp_path / "works") == "True new old\n"
 
 
 PUT_AND_KILLED = """
