@@ -223,7 +223,7 @@ class EmbeddedStore:
         """
         found: list[str] = []
         with self._reading() as (connection, view):
-            texts = Texts(connection, view.facts)
+            texts = Texts(connection, view.kept, to_show=True)
             texts.load_facts([candidate.handle.file for candidate in candidates])
             for candidate in candidates:
                 text = texts.chunk(candidate.handle.file, candidate.handle.number)

@@ -52,7 +52,7 @@ class Scoped:
         self.connection = connection
         self.view = view
         self.scope = scope
-        self.texts = Texts(connection, view.facts)
+        self.texts = Texts(connection, view.kept)
         states = {row.state.source: row for row in view.sources.values()}
         self.sources: dict[int, SourceRow] = {
             row.id: row

@@ -1,4 +1,4 @@
-"""The facts and texts of chunks: facts are kept for later requests, the frames that were unpacked for the one request."""
+"""The facts and texts of chunks, and what of them is kept for later requests."""
 
 from __future__ import annotations
 
@@ -11,19 +11,43 @@ from codequarry.store.embedded.facts import Facts
 _KEEP_BYTES = 32 << 20
 _KEEP_FACTS = 4_000
 
-FactsMemo = dict[int, Facts]
-"""The facts of file versions by their ids. A version never changes and its id is not used again."""
+
+class Frames(dict[tuple[int, int], bytes]):
+    """Unpacked frames by file version and number, `_KEEP_BYTES` of them at most."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def keep(self, key: tuple[int, int], text: bytes) -> None:
+        """Adds a frame; where there is no more room, the others go."""
+        if self._bytes > _KEEP_BYTES:
+            self.clear()
+            self._bytes = 0
+        self[key] = text
+        self._bytes += len(text)
+
+
+class Kept:
+    """What requests have read of file versions, by the ids of these: a version never changes, and no id is used again.
+
+    So it holds through publications. Frames are kept of what was shown: patterns look through very many, each once.
+    """
+
+    __slots__ = ("facts", "shown")
+
+    def __init__(self) -> None:
+        self.facts: dict[int, Facts] = {}
+        self.shown = Frames()
 
 
 class Texts:
-    """Reads from one connection, within one transaction."""
+    """Reads from one connection, within one transaction. `to_show`: the frames that are unpacked may be asked for again."""
 
-    def __init__(self, connection: Connection, memo: FactsMemo) -> None:
+    def __init__(self, connection: Connection, kept: Kept, *, to_show: bool = False) -> None:
         self._connection = connection
-        self._facts = memo
+        self._facts = kept.facts
         self._borders: dict[int, list[int]] = {}
-        self._frames: dict[tuple[int, int], bytes] = {}
-        self._kept = 0
+        self._frames = kept.shown if to_show else Frames()
 
     def facts(self, file: rows.FileRow) -> Facts | None:
         """The facts of a file version, None when it was removed."""
@@ -80,9 +104,5 @@ class Texts:
             text = rows.frame(self._connection, file, number)
             if text is None:
                 return None
-            if self._kept > _KEEP_BYTES:
-                self._frames.clear()
-                self._kept = 0
-            self._frames[key] = text
-            self._kept += len(text)
+            self._frames.keep(key, text)
         return text

@@ -14,7 +14,7 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from codequarry.store.embedded import identifiers, rows, vectors
-from codequarry.store.embedded.texts import FactsMemo
+from codequarry.store.embedded.texts import Kept
 from codequarry.store.embedded.words import Words
 
 
@@ -29,7 +29,7 @@ class View(NamedTuple):
     rows: int  # chunks that any source shows, each counted once for each source
     files: dict[int, tuple[rows.FileRow, list[tuple[int, bool]]]]  # versions that were looked up, and who shows them
     owners: dict[int, int]  # rows that were looked up, and the file versions that own them
-    facts: FactsMemo
+    kept: Kept
     memo: dict[object, object]  # sets of files that were looked up
 
 
@@ -71,6 +71,6 @@ class Reader:
             sum(row.state.chunks for row in found.values()),
             files={},
             owners={},
-            facts={},
+            kept=last.kept if last else Kept(),
             memo={},
         )
