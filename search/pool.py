@@ -63,7 +63,11 @@ def collapsed(question: Question, candidates: Sequence[Candidate], weights: Sequ
     for found in normalised(candidates, weights):
         candidate = found.candidate
         found.score = _fitness(question, found) + (passes(candidate) if passes else 0.0)
-        files.setdefault((candidate.repo, candidate.path, candidate.blob), Ranked([])).chunks.append(found)
+        key = candidate.repo, candidate.path, candidate.blob
+        if file := files.get(key):
+            file.chunks.append(found)
+        else:
+            files[key] = Ranked([found])
     for file in files.values():
         if len(file.chunks) > 1:
             file.chunks.sort(key=lambda found: (-found.score, found.candidate.start_line))
@@ -129,13 +133,9 @@ def normalised(candidates: Sequence[Candidate], weights: Sequence[float]) -> lis
     cosines = [c.cosine for c in candidates if c.cosine is not None]
     most = max(sums, default=0.0)
     low, high = min(cosines, default=0.0), max(cosines, default=0.0)
+    most, span = most or 1.0, high - low or 1.0
     pool = [
-        Found(
-            candidate,
-            bm25=total,
-            words=total / most if most else 0.0,
-            meaning=(candidate.cosine - low) / (high - low) if candidate.cosine is not None and high > low else 0.0,
-        )
+        Found(candidate, total, total / most, 0.0 if candidate.cosine is None else (candidate.cosine - low) / span)
         for candidate, total in zip(candidates, sums, strict=True)
     ]
     for place, found in enumerate(sorted(pool, key=_bm25, reverse=True), 1):
