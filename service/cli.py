@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import os
 
     if argv is None:
-        gc.set_threshold(50_000)  # modules and answers are no garbage: looking through them again and again costs 4 of 100
+        gc.set_threshold(50_000)  # modules and answers are no garbage, and looking took 4 of 100
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell has closed it (`>&-`)
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as the process
