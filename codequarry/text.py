@@ -171,6 +171,16 @@ def word_terms(word: bytes) -> str:
     return _terms()[word]
 
 
+def stems(name: str) -> tuple[str, ...]:
+    """The stemmed parts of one name in order, without its whole form.
+
+    >>> stems("parseHTTPHeaders")
+    ('pars', 'http', 'header')
+    """
+    found = tuple(_terms()[name.encode("utf-8", "replace")].split())
+    return found[1:] if len(found) > 1 and name.isascii() else found
+
+
 def terms_of(words: list[bytes]) -> str:
     """`terms` of a text's words."""
     found = " ".join(map(_terms().__getitem__, words))

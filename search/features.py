@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from codequarry.search.query import MAX_WORDS, Query
-from codequarry.text import parts, terms
+from codequarry.text import parts, stems
 from codequarry.types import Candidate
 
 # Roles of a file beside plain source code. `generated`, `vendored` and `build` also come as marks from ingest.
@@ -214,7 +214,7 @@ def last_name(qualified: str) -> str:
 @lru_cache(maxsize=20_000)
 def name_terms(name: str) -> frozenset[str]:
     """The stemmed parts of a name, without its whole form."""
-    return frozenset(terms(" ".join(parts(name))).split())
+    return frozenset(stems(name))
 
 
 @lru_cache(maxsize=20_000)

@@ -44,24 +44,21 @@ class Path(NamedTuple):
 def path_of(path: str) -> Path:
     """The words of a path."""
     *folders, name = path.split("/")
-    words = text.parts(features.stem_of(path))
+    stem = features.stem_of(path)
+    words = text.parts(stem)
     return Path(
         words,
-        _stems(words),
+        text.stems(stem),
         "".join(words),
         text.parts(name.split(".", 1)[0] or name),
-        frozenset(_stems([word for folder in folders for word in text.parts(folder)])),
+        frozenset([stem for folder in folders for stem in text.stems(folder)]),
         len(folders),
     )
 
 
-def _stems(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(text.terms(" ".join(words)).split())
-
-
 @lru_cache(maxsize=20_000)
 def _name_stems(name: str) -> tuple[str, ...]:
-    return _stems(text.parts(features.last_name(name)))
+    return text.stems(features.last_name(name))
 
 
 class Asked:
