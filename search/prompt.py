@@ -33,6 +33,12 @@ FILES = 20
 
 _LEAST_LINES = 6  # a piece is not cut to fewer lines than this, unless it is the only one
 _ABOUT = 0.9  # lines that say so much of what the best ones say are as good
+# A line of nothing but a comment. `#` begins one in these languages, in others a preprocessor's line or a heading.
+_COMMENT = re.compile(r"\s*(?://|/\*|\*|--|;;|<!--|$)")
+_HASH_COMMENT = re.compile(r"\s*(?:#|$)")
+_HASH_LANGUAGES = frozenset(
+    "bash cmake dockerfile elixir fish julia makefile nim nix perl powershell python r ruby toml yaml".split()
+)
 # Characters that change how a text is displayed without being seen: bidirectional controls, zero-width and tag characters.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 
@@ -227,7 +233,20 @@ def _attempts(piece: _Piece, terms: frozenset[str], *, least: int) -> Iterator[_
         return  # no part of it says more than another
     size = len(piece.lines)
     while (size := size // 2 if size < 8 else size * 2 // 3) >= least:
-        yield _window(piece, size, terms)
+        yield _finished(_window(piece, size, terms))
+
+
+def _finished(part: _Piece) -> _Piece:
+    """A part of a piece of code without the comments and empty lines at its end: they are about what was cut off."""
+    if part.hit.kind in ("docs", "text"):
+        return part
+    comment = _HASH_COMMENT if part.hit.language in _HASH_LANGUAGES else _COMMENT
+    end = len(part.lines)
+    while end and comment.match(part.lines[end - 1]):
+        end -= 1
+    if not end:  # comments are all there is of it
+        return part
+    return part.cut(part.start_line, part.start_line + end - 1)
 
 
 def _window(piece: _Piece, size: int, terms: frozenset[str]) -> _Piece:

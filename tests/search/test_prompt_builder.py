@@ -159,6 +159,26 @@ def test_of_a_piece_that_is_cut_the_lines_that_say_most_are_kept(files):
     assert prompt.blocks[0].start_line == 1
 
 
+@pytest.mark.parametrize(
+    ("language", "begins", "kind", "ends"),
+    [
+        ("go", "//", "code", "}"),
+        ("python", "#", "code", "}"),
+        ("go", "#", "code", "# said of what follows"),
+        ("markdown", "*", "docs", "* said of what follows"),
+    ],
+)
+def test_a_piece_that_is_cut_does_not_end_with_a_comment_on_what_was_cut_off(files, language, begins, kind, ends):
+    text = "\n".join(["limit retries {", "}", f"{begins} said of what follows", *["filling"] * 50])
+    one = hit(text=text, matched_lines=(1, 3), language=language, kind=kind)
+    # A smaller budget cuts it to fewer lines, at last to 3 and to 1.
+    prompts = [built(files, one, budget=budget, query="limit retries follows") for budget in range(60, 160)]
+    lasts = {prompt.blocks[0].text.split("\n")[-1] for prompt in prompts if prompt.blocks}
+    assert ends in lasts
+    assert "filling" in lasts
+    assert f"{begins} said of what follows" not in lasts - {ends}
+
+
 @pytest.mark.parametrize("budget", range(90, 400, 10))
 def test_a_piece_that_is_cut_keeps_a_line_that_matches_and_one_without_any_is_not_cut(files, budget):
     text = "\n".join(f"value_{n} = compute({n})" for n in range(1, 60))
