@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import count
 from math import log
-from operator import truediv
 from typing import NamedTuple
 
 from codequarry import text
@@ -153,7 +151,7 @@ def _body(facts: Facts) -> float:
 
 
 def _coherence(facts: Facts) -> float:
-    return sum(map(truediv, facts.sums, count(1))) / facts.pool.best_words
+    return sum([score / place for place, score in enumerate(facts.sums, 1)]) / facts.pool.best_words
 
 
 # --------------------------------------------------------------------------------------------------------------- vectors
@@ -168,7 +166,7 @@ def _mean_likeness(facts: Facts) -> float:
 
 
 def _summed_likeness(facts: Facts) -> float:
-    return sum(map(truediv, facts.cosines[:6], count(1)))
+    return sum([cosine / place for place, cosine in enumerate(facts.cosines[:6], 1)])
 
 
 # ------------------------------------------------------------------------------------------------------------- file name
