@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from codequarry.ingest import RECIPE
 from codequarry.ingest.git import Git, empty_repository, ignored
 from codequarry.ingest.hints import replace_verdicts, verdicts_of
-from codequarry.types import Skipped, Source
+from codequarry.types import Shown, Skipped, Source
 
 REASONS = {
     "binary": "binary content: a NUL byte in the first 8,000 bytes, or mostly control characters",
@@ -74,9 +74,25 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What a listing was compared with, so that it names only what differs."""
+
+    hints: bytes  # of the publication that it was compared with
+    before: Mapping[str, str]  # the paths that differ, with the blob of the regular file that was there, else ""
+    whole: Callable[[], Tree]  # lists the same with all of its files
+
+    def shown(self, skipped: Collection[str]) -> dict[str, Shown]:
+        """What was shown at the paths that differ, where these paths were left out."""
+        return {path: Shown(path, blob) for path, blob in self.before.items() if blob and path not in skipped}
+
+
 @dataclass(slots=True)
 class Tree:
-    """One source as it was found: what it shows, what it leaves out, and how to read it."""
+    """One source as it was found: what it shows, what it leaves out, and how to read it.
+
+    With `since`, entries and skipped files are those at paths that differ; all others are as they were published.
+    """
 
     source: Source
     commit: str  # hex; "" for a folder without git, or without a commit
@@ -88,16 +104,24 @@ class Tree:
     hints: bytes
     reader: Reader
     note: str = ""  # a sentence for the person who asked, or ""
+    since: Since | None = None
+
+    def whole(self) -> Tree:
+        """The tree with all of its files."""
+        return self if self.since is None else self.since.whole()
 
     def learnt(self, skipped: Iterable[Skipped]) -> bytes:
         """The hints to keep when `examine` ruled out these files of `entries`: the next listing leaves them out unread.
 
-        What is unreadable may be an accident of the moment, and is not kept.
+        What is unreadable may be an accident of the moment, and is not kept; the next listing of a commit looks at all files again.
         """
-        found = {skip.path: skip for skip in skipped if skip.reason != "unreadable"}
-        if not found:
+        left_out = list(skipped)
+        found = {skip.path: skip for skip in left_out if skip.reason != "unreadable"}
+        if not left_out:
             return self.hints
         verdicts = verdicts_of(self.hints)
+        if len(found) < len(left_out):
+            verdicts.pop("listed", None)
         verdicts.setdefault("skips", {}).update(
             (entry.path, [entry.blob, skip.reason, skip.detail])
             for entry in self.entries
@@ -126,7 +150,7 @@ class Verdicts:
     def __bool__(self) -> bool:
         return bool(self._skips)
 
-    def kept(self) -> dict[str, object]:
+    def kept(self) -> dict[str, Any]:
         """Those verdicts that were asked for, to be packed again."""
         return {"rules": self._rules, "skips": self._kept}
 

@@ -1,16 +1,14 @@
-"""Commits read from git's objects, without a work tree: which branches there are, what a commit shows, and its files."""
+"""Repositories read from git's objects, without a work tree: which branches there are, and the bytes of files."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from codequarry.errors import BadInput
-from codequarry.ingest import hints as kept
-from codequarry.ingest.files import RULE_FILES, Entry, FileOptions, Tree, Verdicts, nameable, sift
+from codequarry.ingest.files import Entry
 from codequarry.ingest.git import Git
-from codequarry.types import Skipped, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,60 +123,3 @@ class ObjectReader:
         """As `files.Reader` promises; the entries come back as they are."""
         asked = list(entries)
         yield from zip(asked, self.git.blobs(self.git_dir, (entry.blob for entry in asked)), strict=True)
-
-
-def list_objects(found: Found, source: Source, commit: str, git: Git, options: FileOptions, hints: bytes) -> Tree:
-    """The tree of a commit. Its paths are counted as they come, so a repository of endless folders ends at the limit."""
-    skipped: list[Skipped] = []
-    regular: dict[bytes, tuple[str, int]] = {}
-    for count, record in enumerate(
-        git.records(("ls-tree", "-r", "-z", "-l", "--full-tree", commit), git_dir=found.git_dir)
-    ):
-        if count >= options.max_files:
-            raise BadInput(
-                f"{source} holds more than {options.max_files:,} files.",
-                hint="It is not indexed; is it a test for such tools?",
-            )
-        said, _, path = record.partition(b"\t")
-        mode, _, oid, length = said.split()
-        text = path.decode("utf-8", "surrogateescape")
-        if mode == b"120000":
-            skipped.append(Skipped(text, "symlink"))
-        elif mode == b"160000":
-            skipped.append(Skipped(text, "submodule"))
-        elif not nameable(path):
-            skipped.append(Skipped(text[:200], "unreadable", "git itself would refuse this path"))
-        elif not length.isdigit():
-            skipped.append(Skipped(text, "unreadable", "the object is not in this clone"))
-        else:
-            regular[path] = oid.decode(), int(length)
-    reader = ObjectReader(found.git_dir, git)
-    rule_files = {path: _rules_of(reader, *regular[path]) for path in regular if path.rpartition(b"/")[2] in RULE_FILES}
-    dropped = sift(list(regular), rule_files, git, options)
-    verdicts = Verdicts(hints, options)
-    entries = []
-    for path, (blob, size) in regular.items():
-        text = path.decode("utf-8", "surrogateescape")
-        if reason := dropped.get(path):
-            skipped.append(Skipped(text, reason))
-        elif size > options.max_bytes:
-            skipped.append(Skipped(text, "too-large", f"{size:,} bytes"))
-        elif verdict := verdicts(text, blob):
-            skipped.append(verdict)
-        else:
-            entries.append(Entry(text, blob, size))
-    return Tree(
-        source=source,
-        commit=commit,
-        head=source.branch,
-        origin=found.origin,
-        web=found.web,
-        entries=entries,
-        skipped=sorted(skipped),
-        hints=kept.pack(verdicts.kept()),
-        reader=reader,
-    )
-
-
-def _rules_of(reader: ObjectReader, blob: str, size: int) -> Callable[[], bytes | None]:
-    return lambda: next(reader.git.blobs(reader.git_dir, [blob])) if size <= 1_000_000 else None

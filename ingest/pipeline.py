@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from codequarry.ingest import RECIPE, recipe, repos
 from codequarry.ingest.files import Entry, FileOptions, Tree
 from codequarry.ingest.pool import Recipe, Work
 from codequarry.ingest.prepare import add_keys, add_vectors
-from codequarry.ports import Embedder, Store
+from codequarry.ports import Embedder, Publication, Store
 from codequarry.types import FileKey, FileVersion, Progress, Report, Shown, Skipped, Source, SourceState
 
 Watch = Callable[[Progress], None]
@@ -97,9 +97,7 @@ class Pipeline:
         """
         started = time.monotonic()
         with self.store.publish(tree.source, wait_s=self.wait_s) as publication:
-            shown = publication.shown()
-            if not shown and (base := self._base(tree)) is not None:
-                shown = publication.begin_with(base)
+            tree, shown, stays = self._before(publication, tree)
             changed = [entry for entry in tree.entries if _differs(entry, shown.get(entry.path))]
             have = publication.have(FileKey(entry.path, entry.blob) for entry in changed)
             todo = [entry for entry in changed if (entry.path, entry.blob) not in have]
@@ -112,7 +110,7 @@ class Pipeline:
                 publication.put(versions)
                 show += [Shown(version.path, version.blob, version.path in modified) for version in versions]
                 ruled_out += left_out
-            skipped = [*tree.skipped, *ruled_out]
+            skipped = [*stays, *tree.skipped, *ruled_out]
             kept = {entry.path for entry in tree.entries} - {path for path, *_ in ruled_out}
             hide = [path for path in shown if path not in kept]
             tell(Progress("publishing", tree.source, len(changed), len(changed)))
@@ -130,13 +128,27 @@ class Pipeline:
             added=added,
             changed=len(show) - added,
             removed=len(hide),
-            unchanged=len(kept) - len(show),
+            unchanged=state.files - len(show),
             reused=len(have),
             skipped=len(skipped),
             bytes=sum(entry.size for entry in todo),
             seconds=time.monotonic() - started,
             notes=[tree.note] if tree.note else [],
         )
+
+    def _before(self, publication: Publication, tree: Tree) -> tuple[Tree, Mapping[str, Shown], list[Skipped]]:
+        """The tree as it can be published, what is shown now at the paths that it decides of, and what else stays left out."""
+        since = tree.since
+        if since is not None and since.hints == self.store.hints(tree.source):
+            left_out = self.store.skipped(tree.source)
+            stays = [one for one in left_out if one.path not in since.before]
+            return tree, since.shown({one.path for one in left_out}), stays
+        # Something else was published since it was listed, or it was listed in full.
+        tree = tree.whole()
+        shown = publication.shown()
+        if not shown and (base := self._base(tree)) is not None:
+            shown = publication.begin_with(base)
+        return tree, shown, []
 
     def _prepared(
         self, tree: Tree, todo: Sequence[Entry], done: int, tell: Watch

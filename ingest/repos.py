@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codequarry.errors import BadInput, GitError
 from codequarry.ingest.addresses import Address, check_allowed, parse_address
+from codequarry.ingest.commits import Commit
 from codequarry.ingest.files import Entry, FileOptions, Reader, Tree
 from codequarry.ingest.git import Credential, Git, Profile
 from codequarry.ingest.mirrors import fetch
-from codequarry.ingest.objects import Found, ObjectReader, check_branch, find_branches, list_objects
+from codequarry.ingest.objects import Found, ObjectReader, check_branch, find_branches
 from codequarry.ingest.worktree import Folder, list_folder
 from codequarry.types import Source
 
@@ -57,7 +58,7 @@ def trees(
         mirrors: folder in which repositories named by address are kept.
         profile: what git may do; `server` takes https and ssh addresses alone.
         options: which files count.
-        hints: what the listing of a source left the last time.
+        hints: what the listing left that the index shows of a source; of a branch then only what differs is listed (`Tree.since`).
         progress: told what git says while it fetches, and about once a second while it says nothing; what it raises ends it.
         credential: given to git for its site, in place of what stands in an address.
         rules: which hosts a server may ask; None: every public one.
@@ -98,7 +99,7 @@ def trees(
     listed = []
     for branch, commit in found.commits:
         source = Source(name or found.identity, branch)
-        listed.append(list_objects(found, source, commit, git, options, hints(source)))
+        listed.append(Commit(found, source, commit, git, options, hints(source)).tree())
     return listed
 
 

@@ -85,12 +85,15 @@ def repository(tmp_path):
 
 @pytest.fixture
 def list_trees(tmp_path):
-    """`repos.trees` with a place for mirrors and a memory for hints: a second call sees what the first one left."""
+    """`repos.trees` with a place for mirrors and a memory for hints: a second call sees what the first one left.
+
+    The trees are whole ones.
+    """
     memory: dict = {}
 
     def call(spec, **options):
         options.setdefault("hints", lambda source: memory.get(source, b""))
-        trees = repos.trees(str(spec), mirrors=tmp_path / "mirrors", **options)
+        trees = [tree.whole() for tree in repos.trees(str(spec), mirrors=tmp_path / "mirrors", **options)]
         memory.update((tree.source, tree.hints) for tree in trees)
         return trees
 

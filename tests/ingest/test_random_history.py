@@ -54,6 +54,9 @@ class Index:
     def states(self):
         return {state.source.branch: (state.commit, state.default) for state in self.store.sources()}
 
+    def left_out(self):
+        return {state.source.branch: self.store.skipped(state.source) for state in self.store.sources()}
+
     def close(self):
         self.ledger.close()
         self.store.close()
@@ -100,6 +103,7 @@ class History(RuleBasedStateMachine):
         try:
             assert rows == clean.sync(self.published)
             assert self.index.states() == clean.states()
+            assert self.index.left_out() == clean.left_out()
         finally:
             clean.close()
             shutil.rmtree(self.folder / f"clean{self.number}")
@@ -223,6 +227,10 @@ class Followed:
     def states(self):
         mine = [state for state in self.store.sources() if state.source.repo == self.forge.repo]
         return {state.source.branch: (state.commit, state.default) for state in mine}
+
+    def left_out(self):
+        mine = [state for state in self.store.sources() if state.source.repo == self.forge.repo]
+        return {state.source.branch: self.store.skipped(state.source) for state in mine}
 
     def close(self):
         self.service.ask("DELETE", f"/v1/repositories/{self.forge.repo}")

@@ -149,6 +149,19 @@ def shown_marks(
     return {path: said for path, said in found.items() if said.blob or hidden}
 
 
+def marks_at(client: Client, names: Names, repo: str, layers: Sequence[Layer], paths: Sequence[str]) -> dict[str, Mark]:
+    """As `shown_marks`, at these paths alone and as of now."""
+    places = [At(names.files, entry_id(layer.src(repo), path), repo) for path in paths for layer in layers]
+    entries = iter(client.read(places, ["cur", "prev", "older"]))
+    found: dict[str, Mark] = {}
+    for path in paths:
+        read = [next(entries) for _ in layers]
+        said = resolve(layers, [None if entry is None else History.of(entry.source) for entry in read])
+        if said is not None and said.blob:
+            found[path] = said
+    return found
+
+
 class Asked(NamedTuple):
     """A path of which a source's entry says something only to those who began with it then, by their names in its row."""
 

@@ -26,7 +26,7 @@ from codequarry.store.elastic.clean import clean
 from codequarry.store.elastic.client import ROUNDS, At, Client, Document, Write
 from codequarry.store.elastic.documents import Key, Mark
 from codequarry.store.elastic.history import History, Layer
-from codequarry.store.elastic.layers import Beginning, begin, release, shown_marks
+from codequarry.store.elastic.layers import Beginning, begin, marks_at, release, shown_marks
 from codequarry.store.elastic.ledger import Lease, Row, announce, part_at
 from codequarry.store.elastic.mapping import Names
 from codequarry.types import FileKey, FileVersion, Shown, Skipped, Source, SourceState
@@ -299,12 +299,11 @@ class ElasticPublication:
 
     def _use(self, items: Iterable[Shown]) -> None:
         """Makes sure that every version to be shown is held, whole, and names this source in the hints of its chunks."""
-        marks = self._marks()
         unknown = [
             key
             for item in items
             if (key := FileKey(item.path, item.blob)) not in self._held
-            and ((there := marks.get(item.path)) is None or there.blob != item.blob)
+            and ((there := self._marks().get(item.path)) is None or there.blob != item.blob)
         ]
         missing = set(unknown) - self.have(unknown) if unknown else set()
         if missing:
@@ -355,8 +354,8 @@ class ElasticPublication:
     def _write_entries(self, marks: Mapping[str, Mark]) -> tuple[int, int, int, list[Key]]:
         """Writes the entries; returns how files, chunks and bytes grow with them, and the versions shown no more."""
         row, layer = self._lease.row, self._own
-        beneath = self._marks() and self._beneath if self._layers else {}
         paths = list(marks)
+        beneath = self._beneath_at(paths)
         places = [At(self._names.files, documents.entry_id(self._src, path), self.source.repo) for path in paths]
         before: dict[str, Mark | None] = {}
 
@@ -395,6 +394,12 @@ class ElasticPublication:
             if new.blob:
                 files, chunks, size = files + 1, chunks + new.chunks, size + new.size
         return files, chunks, size, gone
+
+    def _beneath_at(self, paths: Sequence[str]) -> Mapping[str, Mark]:
+        """What the layers beneath show at these paths."""
+        if self._shown is not None or not self._layers:
+            return self._beneath if self._layers else {}
+        return marks_at(self._client, self._names, self.source.repo, self._layers, paths)
 
     def _entry(self, path: str, history: History) -> dict[str, Any]:
         return documents.entry(self._src, self.source.repo, path, *history)

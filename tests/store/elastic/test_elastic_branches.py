@@ -66,6 +66,26 @@ def written(monkeypatch):
 
 
 @pytest.fixture
+def looked_at(monkeypatch):
+    """Counts the documents that are read or found, of all indices."""
+    counts = Counter()
+
+    def count(name, size):
+        method = getattr(Client, name)
+
+        def counted(self, *arguments, **named):
+            answer = method(self, *arguments, **named)
+            counts[name] += size(arguments, answer)
+            return answer
+
+        monkeypatch.setattr(Client, name, counted)
+
+    count("read", lambda arguments, _: len(arguments[0]))
+    count("search", lambda _, answer: len(answer["hits"]["hits"]))
+    return counts
+
+
+@pytest.fixture
 def repository(tmp_path):
     """Makes a repository of so many files with the branches main, next (equal to it) and work (one file changed)."""
 
@@ -86,7 +106,7 @@ def repository(tmp_path):
 
 
 def test_a_commit_and_an_equal_branch_write_as_little_in_a_large_repository_as_in_a_small_one(
-    store, repository, written, tmp_path
+    store, repository, written, looked_at, tmp_path
 ):
     pipeline = Pipeline(store, EMBEDDER, mirrors=tmp_path / "mirrors", processes=1)
     seen = []
@@ -102,12 +122,15 @@ def test_a_commit_and_an_equal_branch_write_as_little_in_a_large_repository_as_i
             ["git", "--git-dir", str(folder), "update-ref", "refs/heads/main", "refs/heads/work"], check=True
         )
         written.clear()
+        looked_at.clear()
         (report,) = pipeline.index(str(folder), branches=["main"])
         assert (report.changed, report.unchanged) == (1, size - 1)
-        seen.append((branch, Counter(written)))
+        seen.append((branch, Counter(written), looked_at["read"]))
+        # Only the rows of all sources, of which there are more each time.
+        assert looked_at["search"] <= 4 * len(store.sources())
         written.clear()
     assert seen[0] == seen[1]
-    branch, commit = seen[0]
+    branch, commit, _ = seen[0]
     assert {kind for kind, _ in branch} == {"ledger"}
     assert sum(branch.values()) < 10
     assert commit["chunks", "create"] == commit["entry", "index"] == commit["version", "create"] == 1
