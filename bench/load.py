@@ -6,8 +6,8 @@
 ROOT is committed to a repository of its own, which the service registers and indexes. A warm-up follows, clients and pushes
 together, then three phases: one client (what a question takes when nothing else runs), all clients, all clients while a push of
 five files is indexed every second. Clients ask the next question as soon as they have an answer. Of each phase are printed: how
-long answers took, errors, the processor time that service and indexing took for an answer, and the memory of all their processes
-in the first and the last tenth of the phase (shared pages once). `--profile` asks a service in this process with one client under
+long answers took, errors, the processor time that the service, the clients and indexing took, and the memory of all processes of
+the service in the first and the last tenth of the phase (shared pages once). The service searches in `--processes`, one a processor. `--profile` asks a service in this process with one client under
 cProfile and prints where its processor time goes, framework and search apart. Wall times on a busy machine are noise: read the
 ratios, and the processor time.
 """
@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
 import resource
+import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,7 +33,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,7 @@ class Phase:
     memory_mb: list[float] = field(default_factory=list)
     cpu_s: float = 0.0  # of those that answer
     indexing_cpu_s: float = 0.0
+    clients_cpu_s: float = 0.0
     seconds: float = 0.0
 
     def row(self) -> dict[str, Any]:
@@ -66,6 +70,7 @@ class Phase:
             "errors": sum(count for status, count in self.statuses.items() if status != 200),
             "statuses": dict(self.statuses),
             "cpu ms an answer": round(1000 * self.cpu_s / len(ordered), 2),
+            "clients' cpu ms an answer": round(1000 * self.clients_cpu_s / len(ordered), 3),
             "indexing cpu s": round(self.indexing_cpu_s, 1),
             "memory MB at first": round(early, 1),
             "memory MB at last": round(late, 1),
@@ -109,7 +114,7 @@ def _phase(
         thread.start()
     indexing = _indexing(pid)
     before, before_indexing, began = processor_s(tree(pid)), processor_s(indexing), time.monotonic()
-    asyncio.run(_ask_all(phase, url, questions, clients, seconds))
+    _ask_all(phase, url, questions, clients, seconds)
     phase.seconds, phase.indexing_cpu_s = time.monotonic() - began, processor_s(indexing) - before_indexing
     phase.cpu_s = processor_s(tree(pid)) - before - phase.indexing_cpu_s
     done.set()
@@ -131,31 +136,72 @@ def _watch(phase: Phase, pid: int, done: threading.Event) -> None:
 # ----------------------------------------------------------------------------------------------------------------- clients
 
 
-async def _ask_all(phase: Phase, url: str, questions: list[str], clients: int, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    async with asyncio.TaskGroup() as group:
-        for number in range(clients):
-            mine = questions[number % len(questions) :] + questions[: number % len(questions)]
-            group.create_task(_client(phase, url, mine, end))
+def _ask_all(phase: Phase, url: str, questions: list[str], clients: int, seconds: float) -> None:
+    """Asks over that many connections from this thread: each sends its next question when it has an answer.
 
-
-async def _client(phase: Phase, url: str, questions: list[str], end: float) -> None:
-    """One connection that asks one question after another; HTTP by hand, so that 64 of them cost little."""
+    The requests are written beforehand, and of an answer only the length is read: clients share the processors with the service.
+    """
     host, _, port = url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    number = 0
-    while time.monotonic() < end:
-        body = json.dumps({"query": questions[number % len(questions)], "limit": 10}).encode()
-        number += 1
-        head = f"POST /v1/search HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
-        began = time.monotonic()
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        answered = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in answered.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.partition(b":")[2]))
-        phase.took_ms.append(1000 * (time.monotonic() - began))
-        phase.statuses[int(answered[9:12])] += 1
-    writer.close()
+    requests = [_request(host, port, question) for question in questions]
+    selector, room, end = selectors.DefaultSelector(), bytearray(1 << 20), time.monotonic() + seconds
+    began_s = time.thread_time()
+    with ExitStack() as stack:
+        for number in range(clients):
+            connection = stack.enter_context(socket.create_connection((host, int(port))))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            mine = itertools.cycle(requests[number % len(requests) :] + requests[: number % len(requests)])
+            client = _Client(connection, mine)
+            selector.register(connection, selectors.EVENT_READ, client)
+            client.ask()
+        waiting = clients
+        while waiting:
+            for key, _ in selector.select():
+                client = key.data
+                if client.has_answer(room):
+                    phase.took_ms.append(1000 * (time.monotonic() - client.began))
+                    phase.statuses[client.status] += 1
+                    if time.monotonic() < end:
+                        client.ask()
+                    else:
+                        waiting -= 1
+                        selector.unregister(client.connection)
+    selector.close()
+    phase.clients_cpu_s = time.thread_time() - began_s
+
+
+def _request(host: str, port: str, question: str) -> bytes:
+    body = json.dumps({"query": question, "limit": 10}).encode()
+    head = f"POST /v1/search HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class _Client:
+    """One connection and the questions that it asks."""
+
+    def __init__(self, connection: socket.socket, requests: Iterator[bytes]) -> None:
+        self.connection, self._requests = connection, requests
+        self.began, self.status, self._missing, self._head = 0.0, 0, -1, b""
+
+    def ask(self) -> None:
+        self.began, self._missing, self._head = time.monotonic(), -1, b""
+        self.connection.sendall(next(self._requests))
+
+    def has_answer(self, room: bytearray) -> bool:
+        """Reads what has come, into `room`; whether that was the end of the answer."""
+        count = self.connection.recv_into(room)
+        if not count:
+            raise SystemExit("the service closed a connection before it answered")
+        if self._missing < 0:
+            self._head += room[:count]
+            end = self._head.find(b"\r\n\r\n") + 4
+            if end < 4:
+                return False
+            self.status = int(self._head[9:12])
+            at = self._head.lower().index(b"\r\ncontent-length:") + 17
+            self._missing = int(self._head[at : self._head.index(b"\r\n", at)]) + end - len(self._head)
+        else:
+            self._missing -= count
+        return self._missing == 0
 
 
 # ---------------------------------------------------------------------------------------------------- service and its forge
@@ -322,7 +368,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--warm-up", type=float, default=20)
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--store", default="")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--json", type=Path)

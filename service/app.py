@@ -1,6 +1,6 @@
 """The service: REST, MCP and webhooks as one ASGI application.
 
-    request ─► Gate (id, key, rate, size) ─► route (scope, arguments) ─► Pool (threads, time) ─► Backend (index, ledger)
+    request ─► Gate (id, key, rate, size) ─► route (scope, arguments) ─► Pool or Searchers (threads, processes, time) ─► Backend
 
 Whatever is raised comes out as `application/problem+json`. Nothing here computes in the event loop.
 """
@@ -27,18 +27,15 @@ from codequarry.service.keyring import KEEP_S, Keyring
 from codequarry.service.metrics import Metrics
 from codequarry.service.pool import Pool, threads_of
 from codequarry.service.routes import Parts, feedback, health, jobs, repositories, search
+from codequarry.service.searchers import Searchers
 from codequarry.service.security import is_loopback
 from codequarry.service.web import add_page
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.types import ASGIApp
 
     from codequarry.ports import Queue
     from codequarry.settings import Settings
-
-_PUBLISH_S = 2.0
 
 _log = logging.getLogger("codequarry.service")
 
@@ -55,12 +52,12 @@ def create_app(
     location: str | None = None,
     queue: Queue | None = None,
     work: Callable[[Backend], AbstractContextManager[object]] | None = None,
-    shared: tuple[Path, str] | None = None,
+    processes: int = 1,
 ) -> FastAPI:
     """The application over the index of the settings, or at `location`.
 
-    `queue` is told of work for others to do; `work` is entered while the application runs, for work done in this process. `shared`:
-    the folder in which several processes put together what they count, and the name of this one.
+    `queue` is told of work for others to do; `work` is entered while the application runs, for work done in this process. With
+    more than one of `processes` searches are made in so many others, else in threads of this one.
 
     Raises:
         SettingsError: keys that cannot be read.
@@ -68,10 +65,10 @@ def create_app(
     keys = Keyring(settings)
     backend = Backend(settings, location=location, queue=queue)
     metrics = Metrics()
-    if shared:
-        metrics.share(*shared)
-    pool = Pool(threads_of(settings, backend.location), settings.request_timeout_s)
-    parts = Parts(backend, pool, metrics)
+    threads = threads_of(settings, backend.location)
+    pool = Pool(threads, settings.request_timeout_s)
+    searchers = Searchers(settings, backend.location, processes, threads) if processes > 1 else None
+    parts = Parts(backend, pool, metrics, searchers)
 
     from codequarry.service.mcp import over_http
 
@@ -80,10 +77,8 @@ def create_app(
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         with (work or (lambda _: nullcontext()))(backend):
-            async with mcp_running():
+            async with mcp_running(), searchers.running() if searchers else nullcontext():
                 beside = [asyncio.create_task(_warm(parts)), asyncio.create_task(_every(KEEP_S, keys.keep))]
-                if shared:
-                    beside.append(asyncio.create_task(_every(_PUBLISH_S, metrics.publish)))
                 yield
                 for task in beside:
                     task.cancel()
@@ -124,7 +119,11 @@ def _put_behind(app: FastAPI, gate: Callable[[ASGIApp], ASGIApp]) -> None:
 async def _warm(parts: Parts) -> None:
     """Opens the index and loads the model before somebody waits for it; what fails now is said to whoever asks."""
     with suppress(CodequarryError):
-        await parts.pool.run(lambda: parts.backend.engine)
+        await parts.ask(_open)
+
+
+def _open(backend: Backend) -> None:
+    _ = backend.engine
 
 
 async def _every(seconds: float, act: Callable[[], None]) -> None:

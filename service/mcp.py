@@ -64,7 +64,7 @@ def make_server(parts: Parts) -> Server[Any]:
         outcome = "ok"
         try:
             asked = tool.arguments.model_validate(params.arguments or {})
-            reply: Reply = await parts.pool.run(tool.answer, parts.backend, _caller(ctx), asked)
+            reply: Reply = await parts.ask(tool.answer, _caller(ctx), asked)
             return types.CallToolResult(
                 content=[types.TextContent(type="text", text=reply.text)],
                 structured_content=reply.result.model_dump(mode="json"),

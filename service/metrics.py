@@ -1,18 +1,14 @@
 """What the service counts, in Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/.
 
 Written by hand: a counter and a histogram with labels are two small classes, and the values that are read off the ledger and the
-store when somebody asks need none. Several processes of one service write what they have counted into a folder, and whichever is
-asked adds up.
+store when somebody asks need none.
 """
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from threading import Lock
-from typing import Any, Self
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -41,20 +37,6 @@ class Counter:
         """The number as it is now."""
         return self._values.get(values, 0.0)
 
-    def state(self) -> list[Any]:
-        """All numbers, as JSON has them: labels and number."""
-        return [[list(values), number] for values, number in dict(self._values).items()]
-
-    def sum(self, states: Iterable[list[Any]]) -> Self:
-        """The same metric with what several processes have counted together."""
-        made = type(self)(self.name, self.help, self.labels)
-        for values, number in (row for state in states for row in state):
-            made._take(tuple(values), number)
-        return made
-
-    def _take(self, values: Labels, number: float) -> None:
-        self.add(*values, by=number)
-
     def lines(self) -> Iterator[str]:
         """The samples."""
         for values, number in sorted(dict(self._values).items()):
@@ -70,9 +52,6 @@ class Gauge(Counter):
         """Sets the number of these values of the labels."""
         with self._lock:
             self._values[values] = number
-
-    def _take(self, values: Labels, number: float) -> None:
-        self.set(max(number, self.value(*values)), *values)
 
 
 class Histogram:
@@ -91,19 +70,6 @@ class Histogram:
             counts, total = self._values.get(values) or ([0] * (len(SECONDS) + 1), 0.0)
             counts[bisect_left(SECONDS, seconds)] += 1
             self._values[values] = (counts, total + seconds)
-
-    def state(self) -> list[Any]:
-        """All counts, as JSON has them: labels, counts, and the sum of seconds."""
-        with self._lock:
-            return [[list(values), list(counts), total] for values, (counts, total) in self._values.items()]
-
-    def sum(self, states: Iterable[list[Any]]) -> Self:
-        """The same metric with what several processes have counted together."""
-        made = type(self)(self.name, self.help, self.labels)
-        for values, counts, total in (row for state in states for row in state):
-            before, sum_before = made._values.get(tuple(values)) or ([0] * len(counts), 0.0)
-            made._values[tuple(values)] = ([a + b for a, b in zip(before, counts, strict=True)], sum_before + total)
-        return made
 
     def lines(self) -> Iterator[str]:
         """The samples, cumulative as the format wants them."""
@@ -143,25 +109,6 @@ class Metrics:
             "codequarry_key_used_timestamp_seconds", "When an API key was last used, by its id.", ("key",)
         )
         self._all = (self.requests, self.seconds, self.legs, self.refused, self.failures, self.tools, self.key_used)
-        self._folder: Path | None = None
-        self._mine = ""
-
-    def share(self, folder: Path, name: str) -> None:
-        """From here on this is what the process of that name has counted, among others that use the folder."""
-        self._folder, self._mine = folder, f"{name}.json"
-
-    def publish(self) -> None:
-        """Writes it down for the other processes."""
-        if self._folder is None:
-            return
-        beside = self._folder / f"{self._mine}.new"
-        beside.write_text(json.dumps({metric.name: metric.state() for metric in self._all}), encoding="utf-8")
-        beside.replace(self._folder / self._mine)
-
-    def _together(self) -> list[dict[str, list[Any]]]:
-        """What each process has written down, this one as well: whichever is asked gives the same, and no number ever goes back."""
-        files = sorted(self._folder.glob("*.json")) if self._folder else []
-        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
     def legs_of(self, times_ms: Mapping[str, float]) -> None:
         """Counts the steps of one search."""
@@ -169,9 +116,9 @@ class Metrics:
             self.legs.observe(milliseconds / 1000, leg)
 
     def text(self, gauges: Iterable[str] = ()) -> str:
-        """All samples, of all processes; `gauges` are lines that `gauge` made."""
-        lines, states = [], self._together()
-        for metric in (one.sum(state[one.name] for state in states) if self._folder else one for one in self._all):
+        """All samples; `gauges` are lines that `gauge` made."""
+        lines: list[str] = []
+        for metric in self._all:
             lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}", *metric.lines()]
         return "\n".join([*lines, *gauges]) + "\n"
 

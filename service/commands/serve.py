@@ -41,7 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="answer in so many processes (1): one a processor for many searches at once; each counts rate_limit by itself",
+        help="search in so many processes (1): one a processor for many searches at once",
     )
     parser.add_argument("--no-work", action="store_true", help="only answer: poll no forges, index nothing here")
     parser.add_argument("--quiet", action="store_true", help="no line for each request")
@@ -77,28 +77,12 @@ def run(args: Namespace, terminal: Terminal) -> int:
     terminal.say(
         f"{'https' if tls else 'http'}://{name}:{port}  (a page to search on; REST /v1, MCP /mcp, help /v1/docs)"
     )
-    if args.processes == 1:
-        _serve(settings, args, listening, tls)
-        return 0
-    from tempfile import TemporaryDirectory
-
-    from codequarry.service import processes
-
-    with TemporaryDirectory(prefix="codequarry-serve-") as folder:
-        processes.run(args.processes, lambda number: _serve(settings, args, listening, tls, number, folder))
+    _serve(settings, args, listening, tls)
     return 0
 
 
-def _serve(
-    settings: Settings,
-    args: Namespace,
-    listening: socket.socket,
-    tls: Tls | None,
-    number: int = 0,
-    folder: str = "",
-) -> None:
-    """Serves in this process, the one of that number; `folder` is where several of them put together what they count."""
-    from pathlib import Path
+def _serve(settings: Settings, args: Namespace, listening: socket.socket, tls: Tls | None) -> None:
+    import gc
 
     import uvicorn
 
@@ -112,8 +96,8 @@ def _serve(
         settings,
         location=args.store,
         queue=queue,
-        work=working if number == 0 and not args.no_work else None,
-        shared=(Path(folder), f"{number}") if folder else None,
+        work=None if args.no_work else working,
+        processes=args.processes,
     )
     config = uvicorn.Config(
         app,
@@ -125,6 +109,8 @@ def _serve(
         lifespan="on",
         ssl_context_factory=tls,
     )
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: looking for garbage in it would stop all requests for tens of milliseconds
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from codequarry.service.backend import Backend
     from codequarry.service.metrics import Metrics
     from codequarry.service.pool import Pool
+    from codequarry.service.searchers import Searchers
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 RepoNamed = Annotated[str, Query(min_length=1, max_length=1000, description="Full name, or the end of it.")]
 BranchNamed = Annotated[str | None, Query(max_length=1000)]
@@ -28,11 +32,29 @@ BranchNamed = Annotated[str | None, Query(max_length=1000)]
 
 @dataclass(slots=True)
 class Parts:
-    """What the routes work with."""
+    """What the routes work with. `pool`: threads of this process; `searchers`: other processes, where there are any."""
 
     backend: Backend
     pool: Pool
     metrics: Metrics
+    searchers: Searchers | None = None
+
+    async def ask(
+        self, ask: Callable[Concatenate[Backend, Given], Result], *args: Given.args, **options: Given.kwargs
+    ) -> Result:
+        """What the function, one of a module, gives of the backend and these arguments, wherever searches are made.
+
+        Raises:
+            TooBusy, TimedOut, Upstream: see `Pool` and `Searchers`.
+        """
+        if self.searchers is not None:
+            return await self.searchers.ask(ask, *args, **options)
+        return await self.pool.run(ask, self.backend, *args, **options)
+
+    @property
+    def busy(self) -> int:
+        """How many requests are worked on or wait."""
+        return self.pool.busy + (self.searchers.busy if self.searchers else 0)
 
 
 _key = HTTPBearer(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
+from codequarry.service.backend import Backend
 from codequarry.service.routes import Parts, needs, problems, reply
 from codequarry.service.schemas import FeedbackAnswer, FeedbackRequest
 from codequarry.service.security import Caller
@@ -23,9 +24,7 @@ def routes(parts: Parts) -> APIRouter:
         response_class=Response,
     )
     async def feedback(asked: FeedbackRequest, caller: Annotated[Caller, needs("search")]) -> Response:
-        kept = await parts.pool.run(
-            parts.backend.judge, caller, asked.question, asked.repo, asked.path, answers=asked.answers
-        )
+        kept = await parts.ask(Backend.judge, caller, asked.question, asked.repo, asked.path, answers=asked.answers)
         return reply(kept, 201)
 
     return router

@@ -69,7 +69,7 @@ def at_root(parts: Parts) -> APIRouter:
 
 
 async def _metrics(parts: Parts, caller: Caller) -> Response:
-    lines = [*gauge("codequarry_requests_running", "Requests that run or wait.", [({}, parts.pool.busy)])]
+    lines = [*gauge("codequarry_requests_running", "Requests that run or wait.", [({}, parts.busy)])]
     try:
         lines += gauges(await parts.pool.run(parts.backend.repositories, caller))
         lines += gauge("codequarry_up", "Whether index and ledger answer.", [({}, 1)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from codequarry.errors import BadInput
-from codequarry.service.routes import BranchNamed, Parts, RepoNamed, exact_value, needs, problems, reply
+from codequarry.service.backend import Backend
+from codequarry.service.routes import BranchNamed, Parts, RepoNamed, encoded, exact_value, needs, problems, reply
 from codequarry.service.routes.quick import QuickRoute
 from codequarry.service.schemas import FileAnswer, PromptRequest, SearchRequest
 from codequarry.service.security import Caller
@@ -25,9 +26,9 @@ def routes(parts: Parts) -> APIRouter:
         response_class=Response,
     )
     async def search(asked: SearchRequest, caller: Annotated[Caller, needs("search")]) -> Response:
-        answer = await parts.pool.run(parts.backend.search, caller, asked.query, **asked.options())
-        parts.metrics.legs_of(answer.times_ms)
-        return reply(answer)
+        answer, times_ms = await parts.ask(_search, caller, asked.query, asked.options())
+        parts.metrics.legs_of(times_ms)
+        return Response(answer, media_type="application/json")
 
     @router.post(
         "/prompt",
@@ -36,7 +37,7 @@ def routes(parts: Parts) -> APIRouter:
         response_class=Response,
     )
     async def prompt(asked: PromptRequest, caller: Annotated[Caller, needs("search")]) -> Response:
-        return reply(await parts.pool.run(parts.backend.prompt, caller, asked.question, **asked.options()))
+        return reply(await parts.ask(_prompt, caller, asked.question, asked.options()))
 
     @router.get(
         "/file",
@@ -56,7 +57,7 @@ def routes(parts: Parts) -> APIRouter:
         if start_line and end_line and end_line < start_line:
             raise BadInput(f"The lines {start_line} to {end_line} are in the wrong order.")
         repo, path = exact_value(request, "repo", repo), exact_value(request, "path", path)
-        found = await parts.pool.run(parts.backend.read, caller, repo, path, branch, start_line, end_line)
+        found = await parts.ask(Backend.read, caller, repo, path, branch, start_line, end_line)
         first = start_line or 1
         return reply(
             {
@@ -74,3 +75,13 @@ def routes(parts: Parts) -> APIRouter:
         )
 
     return router
+
+
+def _search(backend: Backend, caller: Caller, query: str, options: dict[str, Any]) -> tuple[bytes, dict[str, float]]:
+    """An answer as JSON, which is smaller to hand on than the records are, and how long its steps took."""
+    answer = backend.search(caller, query, **options)
+    return encoded(answer), answer.times_ms
+
+
+def _prompt(backend: Backend, caller: Caller, question: str, options: dict[str, Any]) -> Prompt:
+    return backend.prompt(caller, question, **options)

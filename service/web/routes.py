@@ -1,4 +1,7 @@
-"""The routes of the page. Each makes its view in the pool's threads, as the caller whose key the request brought."""
+"""The routes of the page. Each makes its view as the caller whose key the request brought.
+
+What shows code is made where searches are, what shows work under way in this process.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from codequarry.service.web.render import html
 from codequarry.service.web.tray import build, tray
 
 if TYPE_CHECKING:
+    from codequarry.service.backend import Backend
     from codequarry.service.routes import Parts
 
 _Verb = Literal["cancel", "retry", "want"]
@@ -34,6 +38,9 @@ def routes(parts: Parts) -> APIRouter:
     """The routes; none is part of the OpenAPI document."""
     router = APIRouter(include_in_schema=False)
 
+    async def asked(make: Callable[..., str], *given: Any) -> Response:
+        return _page(await parts.ask(make, *given))
+
     async def shown(make: Callable[..., str], *given: Any) -> Response:
         return _page(await parts.pool.run(make, parts, *given))
 
@@ -41,32 +48,34 @@ def routes(parts: Parts) -> APIRouter:
     async def page_search(request: Request, caller: Annotated[Caller, needs("search")]) -> Response:
         address = Address.read(request.url.query)
         is_part = request.query_params.get("part") == "results"
-        return _page(*await parts.pool.run(_search, parts, caller, address, is_part))
+        page, status, times_ms = await parts.ask(_search, caller, address, is_part)
+        parts.metrics.legs_of(times_ms)
+        return _page(page, status)
 
     @router.get("/why")
     async def page_why(request: Request, caller: Annotated[Caller, needs("search")]) -> Response:
-        return await shown(_why, caller, Address.read(request.url.query), _exact(request))
+        return await asked(_why, caller, Address.read(request.url.query), _exact(request))
 
     @router.get("/file")
     async def page_file(request: Request, caller: Annotated[Caller, needs("read")]) -> Response:
-        return await shown(_file, caller, Address.read(request.url.query), _exact(request))
+        return await asked(_file, caller, Address.read(request.url.query), _exact(request))
 
     @router.get("/lines")
     async def page_lines(request: Request, caller: Annotated[Caller, needs("read")]) -> Response:
-        return await shown(_lines, caller, _exact(request))
+        return await asked(_lines, caller, _exact(request))
 
     @router.get("/prompt")
     async def page_prompt(request: Request, caller: Annotated[Caller, needs("search")]) -> Response:
         address = Address.read(request.url.query)
         if request.query_params.get("part") == "text":
-            made = await parts.pool.run(tray, parts.backend, caller, address)
+            made = await parts.ask(tray, caller, address)
             return Response(made.prompt.text, media_type="text/plain; charset=utf-8")
-        return await shown(_prompt, caller, address)
+        return await asked(_prompt, caller, address)
 
     @router.get("/prompt/build")
     async def page_build(request: Request, caller: Annotated[Caller, needs("search")]) -> Response:
         address = Address.read(request.url.query)
-        picks = await parts.pool.run(build, parts.backend, caller, address)
+        picks = await parts.ask(build, caller, address)
         return _to(replace(address.with_picks(picks), cursor="").url("/prompt"))
 
     @router.get("/repositories")
@@ -114,42 +123,42 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-def _search(parts: Parts, caller: Caller, address: Address, is_part: bool) -> tuple[str, int]:
-    found = find(parts.backend, caller, address) if address.q.strip() else None
-    if found is not None and found.answer is not None:
-        parts.metrics.legs_of(found.answer.times_ms)
-    picked = tray(parts.backend, caller, address, path="/") if address.picks and "read" in caller.scopes else None
-    states = parts.backend.states(caller) if found is None and "read" in caller.scopes else []
+def _search(backend: Backend, caller: Caller, address: Address, is_part: bool) -> tuple[str, int, dict[str, float]]:
+    """The page, its status, and how long the steps of the search took."""
+    found = find(backend, caller, address) if address.q.strip() else None
+    times_ms = found.answer.times_ms if found is not None and found.answer is not None else {}
+    picked = tray(backend, caller, address, path="/") if address.picks and "read" in caller.scopes else None
+    states = backend.states(caller) if found is None and "read" in caller.scopes else []
     given = {"address": address, "found": found, "tray": picked, "chips": chips(address), "states": states}
     page = html("results.html" if is_part else "search.html", caller=caller, budget=BUDGET, formats=FORMATS, **given)
-    return page, 400 if found is not None and found.error else 200
+    return page, 400 if found is not None and found.error else 200, times_ms
 
 
-def _why(parts: Parts, caller: Caller, address: Address, asked: dict[str, str]) -> str:
+def _why(backend: Backend, caller: Caller, address: Address, asked: dict[str, str]) -> str:
     rank = max(1, _number(asked.get("rank", ""), 1))
-    hit, why = explain(parts.backend, caller, address, rank)
+    hit, why = explain(backend, caller, address, rank)
     template = "why.html" if asked.get("part") else "why_page.html"
     return html(template, caller=caller, address=address, hit=hit, rank=rank, why=why)
 
 
-def _file(parts: Parts, caller: Caller, address: Address, asked: dict[str, str]) -> str:
+def _file(backend: Backend, caller: Caller, address: Address, asked: dict[str, str]) -> str:
     first = _number(asked.get("from", ""), 1)
     view = files.view(
-        parts.backend, caller, address, asked.get("repo", ""), asked.get("path", ""), asked.get("branch", ""), first
+        backend, caller, address, asked.get("repo", ""), asked.get("path", ""), asked.get("branch", ""), first
     )
     address = replace(address, filters=())
     return html("file.html", caller=caller, address=address, view=view, picks=address.toggled(view.pick))
 
 
-def _lines(parts: Parts, caller: Caller, asked: dict[str, str]) -> str:
+def _lines(backend: Backend, caller: Caller, asked: dict[str, str]) -> str:
     first, last = _number(asked.get("first", ""), 1), _number(asked.get("last", ""), 1)
     names = (asked.get("repo", ""), asked.get("path", ""), asked.get("branch", ""))
     last = min(last, first + _MOST_LINES)
-    return html("rows.html", rows=files.more(parts.backend, caller, *names, first, last))
+    return html("rows.html", rows=files.more(backend, caller, *names, first, last))
 
 
-def _prompt(parts: Parts, caller: Caller, address: Address) -> str:
-    made = tray(parts.backend, caller, address)
+def _prompt(backend: Backend, caller: Caller, address: Address) -> str:
+    made = tray(backend, caller, address)
     return html("prompt.html", caller=caller, address=address, tray=made, budget=BUDGET, formats=FORMATS)
 
 

@@ -44,12 +44,12 @@ def start(tmp_path, prepared_index):
 
     with ExitStack() as stack:
 
-        def start(work=None, queue=None, index=True, **given):
+        def start(work=None, queue=None, index=True, processes=1, **given):
             data = tmp_path / f"data{len(list(tmp_path.iterdir()))}"
             if index:
                 shutil.copytree(prepared_index, data / "index")
             settings = Settings(data, **{"rate_limit": 0, **given})
-            return stack.enter_context(Running(settings, work=work, queue=queue))
+            return stack.enter_context(Running(settings, work=work, queue=queue, processes=processes))
 
         yield start
 
