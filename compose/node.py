@@ -49,6 +49,9 @@ def run(version: str, home: Path, settings: dict[str, str]) -> None:
         "discovery.type": "single-node",
         # A laptop's disk is often 90 % full; a node that refuses to write for that helps nobody who only tries it out.
         "cluster.routing.allocation.disk.threshold_enabled": "false",
+        # Requests are refused by what they take, not by a heap full of garbage: the serial collector is not called for that, and a
+        # node on which nothing else happens would refuse everything for minutes.
+        "indices.breaker.total.use_real_memory": "false",
     }
     settings = defaults | settings
     for key, value in settings.items():

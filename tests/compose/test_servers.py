@@ -42,6 +42,15 @@ def test_the_elasticsearch_of_this_suite_is_the_version_that_was_asked_for(elast
             assert [node["version"] for node in json.load(reply)["nodes"].values()] == [version]
 
 
+def test_a_node_refuses_requests_by_what_they_take_and_not_by_the_garbage_in_its_heap(
+    elasticsearch_url, elasticsearch_8_url
+):
+    for url in (elasticsearch_url, elasticsearch_8_url):
+        with urllib.request.urlopen(f"{url}/_nodes/_local/stats/breaker,jvm", timeout=30) as reply:
+            (node,) = json.load(reply)["nodes"].values()
+        assert node["breakers"]["parent"]["estimated_size_in_bytes"] < node["jvm"]["mem"]["heap_used_in_bytes"] / 4
+
+
 def test_the_redis_of_this_suite_answers(redis_url):
     assert ask(redis_url, "PING").startswith(b"+PONG")
 
