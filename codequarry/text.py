@@ -181,6 +181,20 @@ def stems(name: str) -> tuple[str, ...]:
     return found[1:] if len(found) > 1 and name.isascii() else found
 
 
+def beginning(stem: str) -> str:
+    """What every word with this stem begins with, in lower case.
+
+    A stem is how its words begin, but for a letter at its end that stemming changes (query: queri, hoping: hope, possibility:
+    possibl), and for the three verbs whose y it makes an i.
+
+    >>> [beginning(stem) for stem in ("pars", "queri", "die")]
+    ['pars', 'quer', 'd']
+    """
+    if stem in ("die", "lie", "tie"):
+        return stem[0]
+    return stem[:-1] if stem[-1:] in "eily" else stem
+
+
 def terms_of(words: list[bytes]) -> str:
     """`terms` of a text's words."""
     found = " ".join(map(_terms().__getitem__, words))

@@ -62,7 +62,7 @@ def _name_stems(name: str) -> tuple[str, ...]:
 class Asked:
     """The words of a question in order: those that were asked for, each with its stem and its place."""
 
-    __slots__ = ("acronyms", "by_letter", "count", "joined", "names", "places", "question", "words")
+    __slots__ = ("acronyms", "beginnings", "by_letter", "count", "joined", "names", "places", "question", "words")
 
     def __init__(self, question: Question) -> None:
         asked = frozenset(question.terms)
@@ -75,6 +75,7 @@ class Asked:
         self.places: dict[str, int] = {}
         for place, (_, stem) in enumerate(pairs):
             self.places.setdefault(stem, place)
+        self.beginnings = tuple({text.beginning(stem) for stem in self.places})
         self.count = len(self.places) or 1
         self.by_letter: dict[str, set[str]] = {}
         for word in self.words:
@@ -115,7 +116,7 @@ class Facts:
     __slots__ = ("cosines", "defined", "file", "named", "path", "pool", "sums", "unwanted")
 
     def __init__(self, pool: Pool, file: Ranked) -> None:
-        places = pool.asked.places
+        places, beginnings = pool.asked.places, pool.asked.beginnings
         self.pool = pool
         self.file = file
         self.unwanted = file.roles and file.roles - pool.asked.question.wanted
@@ -132,7 +133,15 @@ class Facts:
             candidate = found.candidate
             if candidate.names:
                 for symbol in candidate.symbols:
-                    stems = _name_stems(symbol.name)
+                    name = symbol.name
+                    low = name.lower()
+                    for beginning in beginnings:  # most names have none, and need not be taken apart
+                        if beginning in low:
+                            break
+                    else:
+                        if low.isascii():
+                            continue
+                    stems = _name_stems(name)
                     if shared := [stem for stem in stems if stem in places]:
                         self.defined.append((stems, shared))
 

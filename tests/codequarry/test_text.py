@@ -1,6 +1,8 @@
 """Words, parts and terms; globs; the token estimate."""
 
 import re
+import sysconfig
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -135,3 +137,17 @@ def test_a_glob_made_to_take_for_ever_does_not():
     path = "/".join(["a" * 60] * 4)
     for glob in ("*a" * 40 + "b", "**a" * 40 + "b", "{a,aa}" * 60 + "b", "**/" * 40 + "b"):
         assert not text.glob_test([glob])(path)
+
+
+def test_a_word_begins_as_its_stem_says():
+    sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    words = {word for file in sources for word in re.findall(r"[a-z]+", file.read_text("utf-8", "replace").lower())}
+    assert len(words) > 10_000
+    words |= {"dying", "lying", "tying", "skies", "hopping", "possibilities"}
+    stems = {word: text.stems(word) for word in words}
+    assert {word for word, (stem,) in stems.items() if not word.startswith(text.beginning(stem))} == set()
+
+
+def test_the_stems_of_a_name_are_those_of_its_parts():
+    for name in ("parseHTTPHeaders", "word", "größe_der_Wörter", "__init__", "__", ""):
+        assert list(text.stems(name)) == text.terms(" ".join(text.parts(name))).split()
