@@ -7,9 +7,9 @@ ROOT is committed to a repository of its own, which the service registers and in
 together, then three phases: one client (what a question takes when nothing else runs), all clients, all clients while a push of
 five files is indexed every second. Clients ask the next question as soon as they have an answer. Of each phase are printed: how
 long answers took, errors, the processor time that the service, the clients and indexing took, and the memory of all processes of
-the service in the first and the last tenth of the phase (shared pages once). The service searches in `--processes`, one a processor. `--profile` asks a service in this process with one client under
-cProfile and prints where its processor time goes, framework and search apart. Wall times on a busy machine are noise: read the
-ratios, and the processor time.
+the service in the first and the last tenth of the phase (shared pages once). The service searches in `--processes`, one a
+processor. `--profile` asks a service in this process with one client under cProfile and prints where its processor time goes,
+framework and search apart. Wall times on a busy machine are noise: read the ratios, and the processor time.
 """
 
 from __future__ import annotations

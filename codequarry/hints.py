@@ -90,6 +90,14 @@ class RedisQueue:
             raise ConnectionError(str(error)) from error
         return None
 
+    def untaken(self) -> int:
+        """How many hints no worker has taken.
+
+        Raises:
+            ConnectionError: Redis does not answer.
+        """
+        return self.length(self._list)
+
     def length(self, key: str) -> int:
         """How long a list is, such as a queue of Celery's.
 

@@ -42,6 +42,8 @@ def examine(location: str | None = None, model_name: str | None = None) -> Itera
         f"read from {settings.file}" if settings.file else "environment and defaults, no codequarry.toml",
     )
     yield disk(settings.data_dir)
+    if settings.redis_url:
+        yield redis(settings, location or settings.store)
     yield from index(location or settings.store, settings, model_name or settings.model)
 
 
@@ -118,6 +120,48 @@ def disk(folder: Path) -> Check:
         f"{folder}, {size(free)} free",
         f"make room: {size(LEAST_FREE_BYTES)} at least, about as much as the text to index; or set CODEQUARRY_DATA_DIR",
     )
+
+
+def redis(settings: Settings, location: str) -> Check:
+    """Whether workers can be told over the Redis of the settings that there is work."""
+    from codequarry.hints import queue_of
+
+    if "://" not in location:
+        return Check(
+            "redis",
+            False,
+            f"over it workers are told of work, and no worker writes an index in a folder like {location}",
+            "set CODEQUARRY_ELASTICSEARCH_URL too, or leave out CODEQUARRY_REDIS_URL: then codequarry serve indexes by itself",
+        )
+    try:
+        queue = queue_of(settings)
+        assert queue is not None
+    except ModuleNotFoundError:
+        return Check("redis", False, "its client is not installed", "pip install 'codequarry[service]'")
+    except SettingsError as error:
+        return Check("redis", False, error.message, error.hint)
+    address = _without_secrets(settings.redis_url)
+    try:
+        untaken = queue.untaken()
+    except ConnectionError as error:
+        return Check("redis", False, f"{address} does not answer: {error}", _REDIS_HINT)
+    finally:
+        queue.close()
+    waits = f"has {untaken} hints that no worker has taken: is codequarry worker running?"
+    return Check("redis", True, f"{address} {waits if untaken else 'answers'}")
+
+
+_REDIS_HINT = (
+    "start it there, or set CODEQUARRY_REDIS_URL to where it is, with its password: redis://:password@host:port/0 (rediss:// with "
+    "TLS); until then workers find what is due by themselves, some seconds later"
+)
+
+
+def _without_secrets(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2] or parts.path}"
 
 
 def index(location: str, settings: Settings, model_name: str) -> Iterator[Check]:

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from codequarry.hints import RedisQueue
 from codequarry.service import doctor
+from codequarry.types import Source
 
 
 def checks(command, *words, code=0, env=None):
@@ -83,6 +85,70 @@ def test_a_full_disk_is_found(monkeypatch, tmp_path):
 def test_a_dead_elasticsearch_is_found(command):
     check = checks(command, "--store", "http://127.0.0.1:9", code=1)
     assert any("127.0.0.1:9" in one["says"] for one in check.values())
+
+
+def test_without_redis_nothing_is_said_of_it(command):
+    assert "redis" not in checks(command)
+
+
+@pytest.mark.elasticsearch
+def test_redis_is_asked_where_workers_are_told_over_it(command, elasticsearch_url, elasticsearch_prefix, redis_url):
+    env = {
+        "CODEQUARRY_ELASTICSEARCH_URL": elasticsearch_url,
+        "CODEQUARRY_ELASTICSEARCH_INDEX_PREFIX": elasticsearch_prefix,
+        "CODEQUARRY_REDIS_URL": redis_url,
+    }
+    address = redis_url.removesuffix("/0")
+    assert checks(command, env=env)["redis"]["says"].startswith(address)
+    queue = RedisQueue(redis_url, elasticsearch_prefix)
+    for number in range(3):
+        queue.poke("sync", Source(f"example.org/{number}", "main"))
+    assert "3 hints that no worker has taken" in checks(command, env=env)["redis"]["says"]
+    while queue.take(1):
+        pass
+    queue.close()
+
+
+def test_a_redis_that_does_not_answer_is_found(command):
+    env = {"CODEQUARRY_REDIS_URL": "redis://ops:s3cret@127.0.0.1:9/0"}
+    check = checks(command, "--store", "http://127.0.0.1:9", code=1, env=env)["redis"]
+    assert check["says"].startswith("redis://127.0.0.1:9 ")
+    assert "Connection refused" in check["says"] and "s3cret" not in str(check)
+    assert "CODEQUARRY_REDIS_URL" in check["hint"] and "by themselves" in check["hint"]
+
+
+def test_a_redis_that_wants_another_password_is_found(command, redis_url):
+    import redis
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("requirepass", "r1ght")
+        try:
+            for given, said in ((redis_url, "authenticated"), (_with(redis_url, "wr0ng"), "password")):
+                check = checks(command, "--store", "http://127.0.0.1:9", code=1, env={"CODEQUARRY_REDIS_URL": given})[
+                    "redis"
+                ]
+                assert said in check["says"] and "wr0ng" not in str(check)
+                assert "password" in check["hint"]
+        finally:
+            client.config_set("requirepass", "")
+
+
+def _with(url, password):
+    return url.replace("redis://", f"redis://:{password}@")
+
+
+def test_an_address_that_is_none_of_redis_is_found(command):
+    check = checks(command, "--store", "http://127.0.0.1:9", code=1, env={"CODEQUARRY_REDIS_URL": "http://:s3cret@h"})[
+        "redis"
+    ]
+    assert "cannot be read" in check["says"] and "s3cret" not in str(check)
+    assert "redis://" in check["hint"]
+
+
+def test_redis_beside_an_index_in_a_folder_is_found(command, redis_url):
+    check = checks(command, code=1, env={"CODEQUARRY_REDIS_URL": redis_url})["redis"]
+    assert "no worker" in check["says"]
+    assert "CODEQUARRY_ELASTICSEARCH_URL" in check["hint"]
 
 
 def test_a_model_that_does_not_load_is_found(command):
