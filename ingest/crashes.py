@@ -11,7 +11,8 @@ import os
 import resource
 import struct
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,3 +134,14 @@ def limit_time(batch: Sequence[Entry]) -> None:
     megabytes = max(1.0, sum(entry.size for entry in batch) / 1e6)
     wanted = int(used.ru_utime + used.ru_stime + CPU_S * megabytes) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+
+
+@contextmanager
+def limited_time(batch: Sequence[Entry]) -> Iterator[None]:
+    """The same while the block is entered."""
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    limit_time(batch)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, before)

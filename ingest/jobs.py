@@ -122,7 +122,7 @@ class Runner:
         embedder: Embedder | None = None,
         lease_s: float = LEASE_S,
         beat_s: float = 2.0,
-        on_hang: Callable[[], None] = lambda: None,
+        on_hang: Callable[[], None] | None = None,
     ) -> None:
         """What runs where.
 
@@ -135,7 +135,8 @@ class Runner:
             embedder: the model, opened when it is first needed unless given.
             lease_s: how long a lease lasts without a sign of life.
             beat_s: how often there is one, and how soon a cancelled job notices.
-            on_hang: called from a thread when a run does not end at its limit.
+            on_hang: called from a thread when a run does not end at its limit; where it is given, a file that takes too much
+                processor time ends this process.
         """
         self.store, self.ledger, self.queue, self.settings = store, ledger, queue, settings
         self._queues, self._embedder = frozenset(queues), embedder
@@ -160,7 +161,7 @@ class Runner:
             return False
         log.info("%s: run %d begins (%s)", source, lease.epoch, lease.job.reason or "no reason given")
         limits = {"lease_s": self._lease_s, "beat_s": self._beat_s, "limit_s": float(self.settings.job_limit_s)}
-        with Run(lease, ending=self.ending, on_hang=self._on_hang, **limits) as run:
+        with Run(lease, ending=self.ending, on_hang=self._on_hang or (lambda: None), **limits) as run:
             try:
                 self._run(lease, run)
             except Stopped as stopped:
@@ -321,6 +322,7 @@ class Runner:
             processes=self.settings.workers,
             wait_s=5.0,
             isolate=lease.job.attempts > 1,  # a run that began and did not end may have died of a file
+            is_expendable=self._on_hang is not None,
         )
         before = {state.source: state for state in self.store.sources() if state.source.repo == source.repo}
         is_default = source.branch == default_of(repository, [*(known.branch for known in before), source.branch])

@@ -39,6 +39,7 @@ class Pipeline:
         processes: int = 0,
         wait_s: float = 0.0,
         isolate: bool = False,
+        is_expendable: bool = False,
     ) -> None:
         """What is common to all runs.
 
@@ -51,11 +52,12 @@ class Pipeline:
             processes: workers to start for much work, 0 for one a core.
             wait_s: how long to wait for another writer.
             isolate: prepare files in another process also where it is little work: some end the process that reads them.
+            is_expendable: files that take too much processor time may end this process, whose work another one takes up.
         """
         self.store, self.embedder = store, embedder
         self.mirrors, self.profile, self.wait_s = mirrors, profile, wait_s
         self.options = options or FileOptions()
-        self.isolate = isolate
+        self.isolate, self.is_expendable = isolate, is_expendable
         self.processes = processes or min(os.cpu_count() or 1, 8)
 
     def index(
@@ -164,7 +166,7 @@ class Pipeline:
         files, done_bytes = done + len(todo), 0
         tell(Progress("reading", tree.source, done, files, 0, size))
         mine = None if self.embedder.cached else self.embedder
-        with Work(recipe, processes, mine) as work:
+        with Work(recipe, processes, mine, is_expendable=self.is_expendable) as work:
             for prepared in work.prepare(tree.reader, _batches(todo)):
                 versions = [item for item in prepared if isinstance(item, FileVersion)]
                 if self.embedder.cached:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from codequarry.errors import CodequarryError
-from codequarry.ingest.crashes import Died, Mark, Salvage, limit_time
+from codequarry.ingest.crashes import Died, Mark, Salvage, limit_time, limited_time
 from codequarry.ingest.files import Entry, FileOptions, Reader
 from codequarry.ingest.prepare import Preparer
 from codequarry.ports import Embedder
@@ -45,9 +45,11 @@ class Recipe:
 class Work:
     """Prepares batches of entries, in this process (`processes` 0) or in others."""
 
-    def __init__(self, recipe: Recipe, processes: int, embedder: Embedder | None = None) -> None:
-        """`embedder`: the recipe's model where it is open already, for work in this process."""
-        self.recipe = recipe
+    def __init__(
+        self, recipe: Recipe, processes: int, embedder: Embedder | None = None, *, is_expendable: bool = False
+    ) -> None:
+        """`embedder`: the recipe's model where it is open already, for work in this process; `is_expendable`: see `Pipeline`."""
+        self.recipe, self._is_expendable = recipe, is_expendable
         salvage = Salvage()
         self._workers = [_Worker(recipe, salvage) for _ in range(processes)]
         self._here = None if processes else _Local(recipe, embedder)
@@ -56,7 +58,9 @@ class Work:
         """The prepared files of each batch, in the order in which they get ready. At most two batches a worker are under way."""
         if self._here is not None:
             for batch in batches:
-                yield self._here.prepare(reader, batch)
+                with limited_time(batch) if self._is_expendable else contextlib.nullcontext():
+                    prepared = self._here.prepare(reader, batch)
+                yield prepared
             return
         jobs: queue.Queue[list[Entry] | None] = queue.Queue()
         done: queue.Queue[Prepared | BaseException] = queue.Queue(maxsize=_AHEAD * len(self._workers))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -138,17 +140,19 @@ from codequarry.types import Source
 
 location, folder, repo = sys.argv[1:]
 settings = Settings(Path(folder), store=location, model="hash:64", local_repositories=True)
-Runner(open_store(location, create=True), open_ledger(location, settings), LocalQueue(), settings).run_one(Source(repo, "main"))
+store, ledger = open_store(location, create=True), open_ledger(location, settings)
+Runner(store, ledger, LocalQueue(), settings, on_hang=lambda: None).run_one(Source(repo, "main"))
 """
 
 
-def test_a_file_that_ends_the_process_of_a_small_run_ends_only_the_first_one(world, log, monkeypatch):
+@pytest.mark.parametrize(("fault", "status"), [("memory", -9), ("hang", -24)])
+def test_a_file_that_ends_the_process_of_a_small_run_ends_only_the_first_one(world, log, monkeypatch, fault, status):
     monkeypatch.setenv("CODEQUARRY_TEST_FAULTY", "1")
     monkeypatch.setenv("PYTHONPATH", str(log.parent / "faults"))
-    world.forge.commit({"a.py": "def alpha(): pass\n", "poison.py": "def memory(): pass\n"})
+    world.forge.commit({"a.py": "def alpha(): pass\n", "poison.py": f"def {fault}(): pass\n"})
     world.ledger.want(world.source)
     arguments = [sys.executable, "-c", PROGRAM, world.settings.store, world.settings.data_dir, world.repo]
-    assert [subprocess.run(arguments, check=False).returncode for _ in range(2)] == [-9, 0]
+    assert [subprocess.run(arguments, check=False).returncode for _ in range(2)] == [status, 0]
     assert world.ledger.job(world.source).state == "done"
     store = open_store(world.settings.store)
     assert {row.path for row in store.dump()} == {"a.py"}
@@ -225,6 +229,13 @@ def test_a_note_is_read_by_whoever_started_the_process():
     subprocess.run([sys.executable, "-c", program], check=False, pass_fds=[mark.handle])
     assert mark.read() == 7
     mark.close()
+
+
+def test_the_time_of_a_process_that_lives_on_is_limited_for_a_batch_alone():
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    with crashes.limited_time([]):
+        assert resource.getrlimit(resource.RLIMIT_CPU)[0] <= time.process_time() + crashes.CPU_S + 2
+    assert resource.getrlimit(resource.RLIMIT_CPU) == before
 
 
 def test_the_time_of_a_process_is_limited_anew_for_each_batch():
