@@ -148,7 +148,7 @@ class ElasticStore:
 
         self._client.settle([at], mark, refresh=True)
         self._client.write(Write("delete", part) for part in parts)
-        announce(self._client, self._names)
+        announce(self._client, self._names, ended=[row.src])
         self._reader.forget_view()
 
     def _row(self, source: Source) -> Row | None:

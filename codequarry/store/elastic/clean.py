@@ -19,7 +19,7 @@ from codequarry.store.elastic.client import At, Client, Document, Write
 from codequarry.store.elastic.documents import Key, Mark
 from codequarry.store.elastic.history import History, Moved
 from codequarry.store.elastic.layers import Asked, needed_by_others, release_dead, thin
-from codequarry.store.elastic.ledger import Row, part_at, row_at, row_back, row_out, rows
+from codequarry.store.elastic.ledger import Row, end_turning, part_at, row_at, row_back, row_out, rows
 from codequarry.store.elastic.mapping import Names
 from codequarry.types import Source
 
@@ -217,6 +217,7 @@ def _take_hint(client: Client, others: Sequence[_Found], src: str) -> None:
 def compact(client: Client, names: Names) -> None:
     """Looks at everything: garbage of all sources, versions and chunks that nobody names, old tombstones."""
     client.refresh(names.files, names.chunks)
+    end_turning(client, names)
     for row in rows(client, names):
         release_dead(client, names, row.source)
         clean(client, names, row.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,9 +103,47 @@ def change(client: Client, names: Names, row: Row, seen: Document | None) -> boo
     return client.write([write], refresh=True)[0].status in (200, 201)
 
 
-def announce(client: Client, names: Names) -> None:
-    """Tells readers that keep the rows that the set of sources is another now."""
-    client.write([Write("index", registry_at(names), {"type": "registry", "token": secrets.token_hex(8)})])
+def announce(client: Client, names: Names, *, begins: Source | None = None, ended: Collection[str] = ()) -> None:
+    """Tells readers that keep the rows that they are others now.
+
+    `begins`: a source whose layers are about to change, of which readers look at the row with each answer, until its id is
+    among the `ended`.
+    """
+
+    def tell(number: int, seen: Document | None) -> Write:
+        there = {src: repo for src, repo in (turning(seen) if seen else {}).items() if src not in ended}
+        if begins is not None:
+            there[source_id(begins)] = begins.repo
+        listed = {src: out(repo) for src, repo in there.items()}
+        told = {"type": "registry", "token": secrets.token_hex(8), "turning": listed}
+        return Write("index" if seen else "create", registry_at(names), told, seen)
+
+    client.settle([registry_at(names)], tell)
+
+
+def end_turning(client: Client, names: Names) -> None:
+    """Takes the sources out of the registry whose publications ended without saying so."""
+
+    def tell(number: int, seen: Document | None) -> Write | None:
+        if seen is None:
+            return None
+        there = turning(seen)  # read before the rows: who takes one of them later changes it
+        held = client.read([At(names.ledger, src, repo) for src, repo in there.items()], ["owner"])
+        listed = {
+            src: out(repo)
+            for (src, repo), row in zip(there.items(), held, strict=True)
+            if row is not None and row.source["owner"]
+        }
+        if len(listed) == len(there):
+            return None
+        return Write("index", registry_at(names), {**seen.source, "turning": listed}, seen)
+
+    client.settle([registry_at(names)], tell)
+
+
+def turning(registry: Document) -> dict[str, str]:
+    """The ids of the sources whose layers are about to change, with their repositories."""
+    return {src: back(repo) for src, repo in registry.source.get("turning", {}).items()}
 
 
 class Lease:
@@ -122,8 +160,9 @@ class Lease:
         self.row = self._take(wait_s)
         self.epoch = self.row.epoch
         self._renewed = time.monotonic()
-        if self.row.epoch == 1:
-            announce(client, names)
+        self.is_first = not self.row.state.get("indexed_at")  # of a source that shows nothing, or nothing any more
+        if self.is_first:
+            announce(client, names, begins=source)
 
     def _take(self, wait_s: float) -> Row:
         begin = time.monotonic()

@@ -280,11 +280,8 @@ class ElasticPublication:
         moved = self._lease.move(new)
         self._ended = True
         self._lease.row, self._shown = moved, None
-        if not row.pointer or (row.state.get("default"), row.state.get("access")) != (
-            final.default,
-            list(final.access),
-        ):
-            announce(self._client, self._names)
+        if (row.state.get("default"), row.state.get("access")) != (final.default, list(final.access)):
+            announce(self._client, self._names, ended=[self._src])
         self._remove_parts(row.pointer, row.parts)
         clean(self._client, self._names, self.source)
         return moved.as_state()
@@ -292,6 +289,7 @@ class ElasticPublication:
     def clear(self) -> None:
         """Shows nothing any more, not even what the source began with."""
         row, self._layers, self._shown = self._lease.row, (), None
+        announce(self._client, self._names, begins=self.source)
         self.commit(replace(row.as_state(), files=0), show=(), hide=list(self._marks()))
         release(self._client, self._names, self.source, row.since, row.layers)
         for layer in row.layers:

@@ -3,22 +3,23 @@
 The chunks' `src` is a hint, and a search sees them as of the last refresh, while entries and rows are read as they are. So the
 rows are read before the search, and again with the entries after it: where a pointer has moved in between, all is done again.
 
-Rows are kept for some seconds between requests, so they may be from before a source's first publication. What does not fit them
-has them looked at again: a source that is asked for and that they do not show, a hit that names one, and an answer without hits.
+Rows are kept for some seconds between requests. Where the layers of a source change, since it begins, begins again or is forgotten,
+no hit may lead to it by what is kept: such sources stand in the registry from before their pointer moves until after it, and the
+rows of these are looked at with each answer.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from codequarry.errors import ModelMismatch, StoreError
 from codequarry.store.elastic import documents, query
 from codequarry.store.elastic.client import At, Client, Document, pause
 from codequarry.store.elastic.history import History, Moved, resolve
-from codequarry.store.elastic.ledger import Row, registry_at, row_at, row_back, rows
+from codequarry.store.elastic.ledger import Row, registry_at, row_at, row_back, rows, turning
 from codequarry.store.elastic.mapping import Names
 from codequarry.store.prefilter import LinePattern
 from codequarry.store.schema import FIELDS, cosine
@@ -33,31 +34,26 @@ VIEW_S = 5.0  # how long rows are kept without looking again
 
 @dataclass(slots=True)
 class View:
-    """The rows as they were read, and the token of the registry, which changes when there are others."""
+    """The rows as they were read, and what the registry said before: its token, and the sources that are about to change."""
 
     rows: dict[str, Row]
     registry: int
+    turning: dict[str, str]  # their ids, with the repositories
     read_at: float
-
-    def shows(self, src: str) -> bool:
-        """Whether a source, named by its id, shows something."""
-        row = self.rows.get(src)
-        return row is not None and row.pointer > 0 and not row.forgotten
 
     def states(self) -> list[SourceState]:
         """The states of the sources that show something."""
-        return [row.as_state() for src, row in self.rows.items() if self.shows(src)]
-
-    def pointers(self) -> dict[str, int]:
-        """The pointers of the sources that show something."""
-        return {src: row.pointer for src, row in self.rows.items() if self.shows(src)}
+        return [row.as_state() for row in self.rows.values() if row.pointer and not row.forgotten]
 
 
 def view(client: Client, names: Names) -> View:
     """Reads the rows."""
     registry = client.get(registry_at(names))  # first: rows that come later change it
     found = rows(client, names)
-    return View({row.src: row for row in found}, registry.seq_no if registry else -1, time.monotonic())
+    rows_by_src = {row.src: row for row in found}
+    if registry is None:
+        return View(rows_by_src, -1, {}, time.monotonic())
+    return View(rows_by_src, registry.seq_no, turning(registry), time.monotonic())
 
 
 @dataclass(slots=True)
@@ -98,23 +94,17 @@ class Reader:
         """Has the rows read again with the next request."""
         self._view = None
 
-    def view(self, sources: Sequence[Source] = ()) -> View:
-        """The rows, at most some seconds old; those of `sources` as they are now where the kept ones do not show them."""
+    def view(self) -> View:
+        """The rows, at most some seconds old."""
         seen = self._view
         if seen is None or time.monotonic() - seen.read_at > VIEW_S:
             seen = self._view = view(self._client, self._names)
-        unknown = [source for source in sources if not seen.shows(documents.source_id(source))]
-        if unknown:
-            read = self._client.read([row_at(self._names, source) for source in unknown])
-            found = [row_back(document.source) for document in read if document is not None]
-            if shown := {row.src: row for row in found if row.pointer and not row.forgotten}:
-                seen = self._view = replace(seen, rows={**seen.rows, **shown})
         return seen
 
     def hints(self, sources: Sequence[Source]) -> list[str]:
-        """The ids by which the chunks of these sources may be found."""
-        rows = self.view(sources).rows
-        known = [row for source in sources if (row := rows.get(documents.source_id(source))) is not None]
+        """The ids by which the chunks of these sources may be found, as of now."""
+        read = self._client.read([row_at(self._names, source) for source in sources])
+        known = [row_back(document.source) for document in read if document is not None]
         return sorted({layer.src(row.source.repo) for row in known for layer in row.stack})
 
     def retrieve(self, request: Request, dim: int) -> Retrieved:
@@ -124,21 +114,13 @@ class Reader:
                 f"the question's vector has {len(request.vector)} dimensions, the index has {dim}",
                 hint="search with the model that the index was built with",
             )
-        begin = time.monotonic()
         for attempt in range(TRIES):
-            seen = self.view(request.scope.sources or ())
             try:
-                found = _Search(self._client, self._names, seen, request).run()
+                return _Search(self._client, self._names, self.view(), request).run()
             except Moved:
                 self._view = None
                 if attempt > 2:
                     pause(attempt - 2)
-                continue
-            if found.candidates or seen.read_at > begin:
-                return found
-            self._view = None
-            if self.view(request.scope.sources or ()).pointers() == seen.pointers():
-                return found  # there is nothing, and not only because the rows are old
         raise StoreError("the index changes faster than it can be read", hint="try again", retryable=True)
 
 
@@ -298,7 +280,7 @@ class _Search:
         """
         begin = time.perf_counter()
         pairs = sorted({(src, hit.document["path"]) for hit in hits for src in self._showing(hit)})
-        sources = {src: self._sources[src].source.repo for src, _ in pairs} | self._unknown(hits)
+        sources = {src: self._sources[src].source.repo for src, _ in pairs} | self._view.turning
         rows_at = [At(self._names.ledger, src, repo) for src, repo in sources.items()]
         entries_at = [at for src, path in pairs for at in entries_of(self._names, self._view.rows[src], path)]
         fields = ["cur", "prev", "older", "pointer"]
@@ -323,11 +305,6 @@ class _Search:
     def _showing(self, hit: _Hit) -> set[str]:
         """The sources in scope that may show the hit: those that stand on a layer that its chunk names."""
         return {src for hint in hit.document["src"] for src in self._users.get(hint, ())}
-
-    def _unknown(self, hits: Sequence[_Hit]) -> dict[str, str]:
-        """The sources that the hits name and the rows do not show, with their repositories; most are not published yet."""
-        unknown = {src: hit for hit in hits for src in hit.document["src"] if not self._view.shows(src)}
-        return {src: documents.back(hit.document["repo"]) for src, hit in unknown.items()}
 
     def _compare(self, hits: Sequence[_Hit]) -> None:
         """Computes the cosine of every hit with the question."""

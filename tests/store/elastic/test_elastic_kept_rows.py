@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from builders import blob_of, publish, state, version
 
-from codequarry.store.elastic import ElasticStore
+import codequarry.store.elastic as elastic
+from codequarry.store.elastic import ElasticStore, ledger
 from codequarry.store.elastic import publish as publishing
 from codequarry.store.elastic.client import Client
 from codequarry.store.elastic.ledger import row_at
@@ -53,12 +54,14 @@ def keep(reader, view):
 
 
 class Watched:
-    """Asks for a source after each write of another process, with rows that were kept from each moment before."""
+    """Asks for a source after each write of another process, with rows that were kept from each moment before.
 
-    def __init__(self, reader, source, old, new):
-        self.reader, self.source, self.old, self.new = reader, source, old, new
-        self.kept, self.moments, self.wrong = [], [], []
-        self.before = self.pointer()
+    `states`: the files that the source is to show, one after another, each from a move of its pointer on.
+    """
+
+    def __init__(self, reader, source, states):
+        self.reader, self.source, self.states = reader, source, states
+        self.kept, self.pointers, self.wrong = [], [self.pointer()], []
         self.look()
 
     def pointer(self):
@@ -66,19 +69,22 @@ class Watched:
         return row.source["pointer"] if row else 0
 
     def look(self):
-        """Asked for by name a source shows the old files or, from the move of its pointer on, the new ones, and nothing else."""
-        is_moved = self.pointer() != self.before
-        expected = self.new if is_moved else self.old
+        """Asked for alone, with another, and not by name: it shows what it is to show now, or without a name what it showed."""
+        if (pointer := self.pointer()) != self.pointers[-1]:
+            self.pointers.append(pointer)
+        expected = self.states[len(self.pointers) - 1]
         for since, view in enumerate(self.kept):
-            by_name, by_default, unknown = (
-                self.ask(view, lambda: texts(self.reader, self.source, Scope(sources=(self.source,)))),
-                self.ask(view, lambda: texts(self.reader, self.source, Scope())),
-                self.ask(view, lambda: self.reader.unknown_terms(("src",), Scope(sources=(self.source,)))),
+            alone, together, default, unknown = (
+                self.ask(view, question)
+                for question in (
+                    lambda: texts(self.reader, self.source, Scope(sources=(self.source,))),
+                    lambda: texts(self.reader, self.source, Scope(sources=(MAIN, self.source))),
+                    lambda: texts(self.reader, self.source, Scope()),
+                    lambda: self.reader.unknown_terms(("src",), Scope(sources=(self.source,))),
+                )
             )
-            fits = by_name == expected and by_default in (self.old, expected) and not (expected and unknown)
-            if not fits:
-                self.wrong.append((since, len(self.moments), by_name, by_default, unknown))
-        self.moments.append(is_moved)
+            if not alone == together == default == expected or (expected and unknown):
+                self.wrong.append((since, len(self.pointers), alone, together, default, unknown))
         self.reader._reader.forget_view()
         self.kept.append(self.reader._reader.view())
 
@@ -88,11 +94,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched(reader, monkeypatch):
-    """Has a source be watched while a store publishes it."""
+def watched(store, reader, monkeypatch):
+    """Has a source be watched while the store publishes it."""
 
-    def watch(store, source, old, new):
-        watcher = Watched(reader, source, old, new)
+    def watch(source, *states):
+        watcher = Watched(reader, source, states)
         write = Client.write
 
         def then_look(client, *arguments, **named):
@@ -107,57 +113,64 @@ def watched(reader, monkeypatch):
     return watch
 
 
+@pytest.fixture(params=[False, True], ids=["told", "killed before it told"])
+def killed(request, monkeypatch):
+    """Whether writers are killed once the pointer has moved, before they tell readers of it."""
+    if request.param:
+        monkeypatch.setattr(ledger, "announce", tell := _only_beginnings(ledger.announce))
+        for module in (publishing, elastic):
+            monkeypatch.setattr(module, "announce", tell)
+
+
+def _only_beginnings(announce):
+    def tell(*arguments, begins=None, ended=()):
+        if begins is not None:
+            announce(*arguments, begins=begins)
+
+    return tell
+
+
+@pytest.mark.usefixtures("killed")
 @pytest.mark.parametrize("base", [None, MAIN], ids=["alone", "on another branch"])
-@pytest.mark.parametrize("again", [False, True], ids=["first", "after it was forgotten"])
-def test_a_new_source_is_found_whole_from_the_move_of_its_pointer_on_whatever_rows_a_reader_keeps(
-    store, watched, base, again
-):
+def test_a_new_source_is_found_whole_from_the_move_of_its_pointer_on_whatever_rows_a_reader_keeps(store, watched, base):
     publish(store, MAIN, FILES)
-    if again:
-        publish(store, NEXT, {"old.py": "old = 1\n"})
-        store.forget(NEXT)
-    watcher = watched(store, NEXT, {}, NEW)
+    watcher = watched(NEXT, {}, NEW)
     begin(store, NEXT, NEW, base)
     assert watcher.wrong == []
-    assert set(watcher.moments) == {False, True}
+    assert len(watcher.pointers) == 2
     assert texts(watcher.reader, MAIN, Scope()) == FILES
 
 
 def test_a_source_goes_on_from_old_to_new_whatever_rows_a_reader_keeps(store, watched):
+    publish(store, MAIN, FILES)
     publish(store, NEXT, FILES)
-    watcher = watched(store, NEXT, FILES, NEW)
+    watcher = watched(NEXT, FILES, NEW)
     begin(store, NEXT, NEW)
     assert watcher.wrong == []
-    assert set(watcher.moments) == {False, True}
+    assert len(watcher.pointers) == 2
 
 
-def test_a_forgotten_source_is_gone_from_the_move_of_its_pointer_on_whatever_rows_a_reader_keeps(store, watched):
-    publish(store, NEXT, FILES)
-    watcher = watched(store, NEXT, FILES, {})
+@pytest.mark.usefixtures("killed")
+def test_a_source_that_is_forgotten_and_begins_again_is_never_half_there_whatever_rows_a_reader_keeps(store, watched):
+    publish(store, MAIN, FILES)
+    publish(store, NEXT, {"src/old.py": "old = 1\n"})
+    watcher = watched(NEXT, {"src/old.py": "old = 1\n"}, {}, FILES)
     store.forget(NEXT)
+    begin(store, NEXT, FILES, MAIN)  # nothing of its own leads to it now
     assert watcher.wrong == []
-    assert set(watcher.moments) == {False, True}
+    assert len(watcher.pointers) == 3
 
 
-def test_no_empty_answer_is_given_by_rows_from_before_a_publication_whose_writer_was_killed_before_it_told_of_it(
-    store, reader, monkeypatch
-):
+@pytest.mark.usefixtures("killed")
+def test_readers_look_at_the_rows_of_those_that_begin_and_compact_ends_it(store, reader):
     publish(store, MAIN, FILES)
-    with store.publish(OTHER) as publication:
-        kept = reader._reader.view()
-        monkeypatch.setattr(publishing, "announce", lambda *_: None)
-        publication.put([version("later.py", "later = 1\n")])
-        publication.commit(state(OTHER), show=[Shown("later.py", blob_of("later = 1\n"))])
-    keep(reader, kept)
-    assert [one.path for one in reader.retrieve(Request(terms=("later",))).candidates] == ["later.py"]
-
-
-def test_a_hit_that_names_a_source_which_the_kept_rows_do_not_show_has_them_read_again(store, reader, monkeypatch):
-    publish(store, MAIN, FILES)
-    publish(store, OTHER, FILES)
-    store.forget(OTHER)
-    kept = reader._reader.view()
-    monkeypatch.setattr(publishing, "announce", lambda *_: None)
-    publish(store, OTHER, FILES)
-    keep(reader, kept)
-    assert texts(reader, OTHER, Scope()) == FILES
+    with store.publish(NEXT) as publication:
+        assert reader._reader.view().turning.keys() >= {publication._src}
+        store.compact()
+        reader._reader.forget_view()
+        assert reader._reader.view().turning == {publication._src: NEXT.repo}
+        publication.begin_with(MAIN)
+        publication.commit(state(NEXT), show=())
+    store.compact()
+    reader._reader.forget_view()
+    assert reader._reader.view().turning == {}
