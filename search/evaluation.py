@@ -88,7 +88,8 @@ def evaluate(labels: Sequence[Label], states: Sequence[SourceState], ask: Ask) -
             found.left_out.append((label, f"{label.repos[0]} is not indexed"))
             continue
         try:
-            answer = ask(label.question, limit=CUT, refresh=False, **({"repo": repo} if repo else {}))
+            within = {"repo": repo} if repo else {}
+            answer = ask(label.question, limit=CUT, refresh=False, plain=label.plain, **within)
         except QuerySyntax as error:
             raise BadInput(f"{label.where}: the question cannot be read: {error.message}", hint=error.hint) from error
         paths = tuple(shown.path for hit in answer.hits for shown in (hit, *hit.related))

@@ -34,7 +34,7 @@ class Label:
     """One question with the places that answer it: mappings of path, start_line and end_line, the lines None for the whole file.
 
     `repos` are the names its repository may have in an index, any of which will do; none: all repositories are asked. `where`:
-    the place it is written at.
+    the place it is written at. `plain`: it is asked as it stands, and no filter is read in it.
     """
 
     question: str
@@ -42,6 +42,7 @@ class Label:
     relevant: tuple[Mapping[str, Any], ...]
     secondary: tuple[Mapping[str, Any], ...] = ()
     where: str = ""
+    plain: bool = False
 
     @property
     def targets(self) -> tuple[Mapping[str, Any], ...]:

@@ -119,7 +119,7 @@ def known_questions(
             left_out.append((label, f"{label.repos[0]} is not indexed"))
             continue
         try:
-            query = parse(label.question)
+            query = parse(label.question, plain=label.plain)
         except QuerySyntax as error:
             raise BadInput(f"{label.where}: the question cannot be read: {error.message}", hint=error.hint) from error
         asked = retrieve.ask(query, resolve(query, states, {"repo": [repo]} if repo else {}), embedder)

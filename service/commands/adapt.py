@@ -24,9 +24,9 @@ core, with NumPy alone. It learns from the repositories' own documentation and c
 to words that the team uses and the model does not know. It stays near the model that ships.
 
 Shown is NDCG@10 before and after: sentences of files that were not learnt from are asked for their file among all of their
-repository by words and vectors, with the sentence itself taken out of the code; and the 95 % interval of the gain. With --labels or
---from-feedback (which is the default where there are judgements) whole searches are measured too, before by the index as it is and
-after by a copy with the new model, which is removed again.
+repository by words and vectors, with the sentence itself taken out of the code; and the 95 % interval of the gain. With --labels,
+--from-feedback (which is the default where there are judgements) or --from-history whole searches are measured too, before by the
+index as it is and after by a copy with the new model, which is removed again.
 
 Where the whole interval of the gain is above zero, and labelled questions do not lose beyond chance, the model is written to a new
 folder; --write writes it in any case. Nothing uses it before `model = "code:FOLDER"` is set and the repositories are indexed
@@ -49,6 +49,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--from-feedback", action="store_true", help="also measure searches on questions that people have judged"
     )
+    parser.add_argument("--from-history", action="store_true", help="also measure searches on the subjects of commits")
     parser.add_argument("--out", metavar="FOLDER", help="the new folder of the model (models/NAME in the data folder)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--write", action="store_true", help="write the model, whether or not it helps beyond chance")
@@ -125,22 +126,18 @@ def run(args: Namespace, terminal: Terminal) -> int:
 def _labels(args: Namespace, quarry: CodeSearch) -> tuple[list[Label], list[str]]:
     """The questions that searches are measured on, none where there are none, and notes on those that cannot be asked."""
     from codequarry.service.feedback import FILE
-    from codequarry.service.progress import counted
 
-    is_asked_for = args.labels or args.from_feedback
+    is_asked_for = args.labels or args.from_feedback or args.from_history
     if not is_asked_for:
         if not (quarry.settings.data_dir / FILE).is_file():
             return [], []
         args.from_feedback = True
     try:
-        labels, without = labels_of(args, quarry)
+        return labels_of(args, quarry)
     except BadInput as error:
         if is_asked_for:
             raise
         return [], [f"searches are not measured: {error.message}"]
-    return labels, [
-        f"{counted(without, 'question')} with judgements but no right answer: nothing to measure"
-    ] if without else []
 
 
 def _searches(quarry: CodeSearch, found: Adaptation, labels: list[Label], meter: Meter) -> Compared:

@@ -23,11 +23,15 @@ them is found.
 
 LABELS has one JSON object a line: {"question": "…", "repo": "acme/api", "targets": ["src/retry.py"]}. Without "repo" all
 repositories are asked; a target is a path, or {"path": "…", "line": 40}, or {"path": "…", "start_line": 40, "end_line": 60}.
---from-feedback takes the questions that codequarry feedback and POST /v1/feedback have kept in the data folder."""
+--from-feedback takes the questions that codequarry feedback and POST /v1/feedback have kept in the data folder. --from-history
+takes the subjects of commits as questions, each with the one to three source files that it changed: many, and free, but the code
+that is searched has the change already, and many a subject says too little to find its file. Figures from them compare settings;
+they are not those of questions that people ask."""
 
 EXAMPLES = """  codequarry eval labels.jsonl
   codequarry eval labels.jsonl --json | jq '.missed[].question'
-  codequarry eval --from-feedback"""
+  codequarry eval --from-feedback
+  codequarry eval --from-history --json | jq .all"""
 
 _SHOWN = 3  # paths of a question that was missed
 
@@ -40,41 +44,57 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def add_labels(parser: ArgumentParser) -> None:
-    """The labels, or the option to take feedback in their place. `labels_of` reads them."""
+    """The labels, or the options to take feedback or commits in their place. `labels_of` reads them."""
     parser.add_argument("labels", nargs="?", metavar="LABELS", help="the file of questions with their answers")
     parser.add_argument("--from-feedback", action="store_true", help="the questions that people have judged")
+    parser.add_argument(
+        "--from-history", action="store_true", help="the subjects of commits, with the source files that they changed"
+    )
 
 
-def labels_of(args: Namespace, quarry: CodeSearch) -> tuple[list[Label], int]:
-    """The questions, and how many of the feedback have no right answer and so measure nothing.
+def labels_of(args: Namespace, quarry: CodeSearch) -> tuple[list[Label], list[str]]:
+    """The questions, and notes on what gives none: judgements without a right answer, repositories without history.
 
     Raises:
-        BadInput: neither or both are asked for; or the file cannot be used, with the line.
+        BadInput: none or several are asked for; or the file cannot be used, with the line.
     """
     from pathlib import Path
 
     from codequarry.search.labels import of_judgements, read_labels
 
-    if bool(args.labels) == args.from_feedback:
+    if sum(map(bool, (args.labels, args.from_feedback, args.from_history))) != 1:
+        given = args.labels or args.from_feedback or args.from_history
         raise BadInput(
-            "which questions?" if not args.labels else "a file of labels and --from-feedback are two sets of questions",
-            hint="give a file of labels, or --from-feedback",
+            "a file of labels, --from-feedback and --from-history are sets of questions each"
+            if given
+            else "which questions?",
+            hint="give a file of labels, or --from-feedback, or --from-history",
         )
     if args.labels:
-        return read_labels(Path(args.labels)), 0
+        return read_labels(Path(args.labels)), []
     from codequarry.remote import RemoteCodeSearch
-    from codequarry.service.feedback import kept
 
     if isinstance(quarry, RemoteCodeSearch):
+        kept_where = "the judgements that a service has kept are in its own data folder"
         raise BadInput(
-            "the judgements that a service has kept are in its own data folder", hint="run this where the service runs"
+            kept_where if args.from_feedback else "the history of repositories is read where they are",
+            hint="run this where the service runs",
         )
+    if args.from_history:
+        from codequarry.service.history import labels_of_commits
+
+        return labels_of_commits(quarry.repositories(), quarry.store)
+    from codequarry.service.feedback import kept
+    from codequarry.service.progress import counted
+
     found, without = of_judgements(kept(quarry.settings.data_dir))
     if not found:
         raise BadInput(
             f"of {without} questions with judgements none has a right answer", hint="judge files that answer them, too"
         )
-    return found, without
+    return found, [
+        f"{counted(without, 'question')} with judgements but no right answer: nothing to go by"
+    ] if without else []
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -82,14 +102,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
     from codequarry.search.evaluation import evaluate, unknown_targets
 
     with open_quarry(args) as quarry:
-        labels, without = labels_of(args, quarry)
-        notes = [] if args.no_refresh else quarry.refresh()
+        labels, notes = labels_of(args, quarry)
+        notes += [] if args.no_refresh else quarry.refresh()
         found = evaluate(labels, quarry.repositories(), quarry.search)
         unknown = unknown_targets(found, _paths_of(quarry))
-    if without:
-        from codequarry.service.progress import counted
-
-        notes.append(f"{counted(without, 'question')} with judgements but no right answer: nothing to measure")
     if args.json:
         terminal.json(_as_json(found, unknown, notes))
         return 0
