@@ -36,7 +36,6 @@ EXAMPLES = """  codequarry tune labels.jsonl
   codequarry tune --reset"""
 
 _SHOWN = 5  # features
-_NOTED = 10  # questions
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -68,7 +67,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
         quarry.engine.check_model()
         known, left_out = known_questions(labels, quarry.repositories(), quarry.store, quarry.engine.embedder)
         file = Path(quarry.settings.ranking_weights)
-    notes += _left_out(left_out)
+    notes += _by_reason(left_out) if args.from_history else _one_by_one(left_out)
     try:
         found = tune(known)
     finally:
@@ -96,10 +95,11 @@ def run(args: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _left_out(left_out: Sequence[tuple[Label, str]]) -> list[str]:
-    """A note on each question that was left out, or where these are many on each reason."""
-    if len(left_out) <= _NOTED:
-        return [f"left out: {' '.join(label.question.split())} ({label.where}): {why}" for label, why in left_out]
+def _one_by_one(left_out: Sequence[tuple[Label, str]]) -> list[str]:
+    return [f"left out: {' '.join(label.question.split())} ({label.where}): {why}" for label, why in left_out]
+
+
+def _by_reason(left_out: Sequence[tuple[Label, str]]) -> list[str]:
     from collections import Counter
 
     from codequarry.service.progress import counted
