@@ -12,7 +12,7 @@ from typing import Literal
 
 from codequarry.search import features
 from codequarry.search.features import Question
-from codequarry.search.pool import Found, Ranked, definition, normalised
+from codequarry.search.pool import Found, Ranked, normalised
 from codequarry.search.rank import in_order
 from codequarry.types import Candidate
 
@@ -40,7 +40,7 @@ def _meaning(question: Question, file: Ranked, found: Found) -> float:
 
 
 def _definition(question: Question, file: Ranked, found: Found) -> float:
-    return definition(question, found.candidate)
+    return features.definition(question, found.candidate)
 
 
 def _coherence(question: Question, file: Ranked, found: Found) -> float:

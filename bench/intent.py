@@ -134,8 +134,10 @@ class Hidden:
         return "\n".join(lines)
 
 
-def draw(row: Released, package: Package) -> Iterator[Drawn]:
-    """At most `PER_PACKAGE` questions of a package, at most `PER_FILE` of a file, in the order of a digest of their text."""
+def draw(
+    row: Released, package: Package, *, per_package: int = PER_PACKAGE, per_file: int = PER_FILE
+) -> Iterator[Drawn]:
+    """At most so many questions of a package, and of a file, in the order of a digest of their text."""
     texts = dict(released.texts(row, package))
     code = {path: sources.split(text, path)[0] for path, text in texts.items()}
     bare = {path: _bare(lines) for path, lines in code.items()}
@@ -144,7 +146,7 @@ def draw(row: Released, package: Package) -> Iterator[Drawn]:
     of_file: Counter[str] = Counter()
     taken = 0
     for drawn in sorted(found, key=lambda one: blake2b(f"{one.path}\0{one.label.query}".encode()).digest()):
-        is_open = of_file[drawn.path] < PER_FILE and taken < PER_PACKAGE
+        is_open = of_file[drawn.path] < per_file and taken < per_package
         if is_open and often[drawn.label.query] == 1 and not _stands_elsewhere(drawn, code, bare):
             of_file[drawn.path] += 1
             taken += 1

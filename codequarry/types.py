@@ -262,6 +262,7 @@ class Snippet:
     kind: str = ""
     breadcrumb: str = ""
     matched_lines: tuple[int, ...] = ()
+    symbol_line: int = 0  # where `symbol` is defined, if reading should begin there: 0 for patterns, and where it has no name
 
 
 @dataclass(slots=True)
@@ -290,6 +291,7 @@ class Hit:
     also_in: list[dict[str, Any]] = field(
         default_factory=list
     )  # places with the same code: repo, branch, commit, path, lines
+    symbol_line: int = 0  # as in `Snippet`
     related: list[Hit] = field(default_factory=list)  # other sides of it (header, declarations, build), a chunk of each
     why: dict[str, Any] = field(default_factory=dict)  # filled when an explanation is asked for
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from codequarry.search.features import Question
-from codequarry.search.pool import Ranked
+
+if TYPE_CHECKING:
+    from codequarry.search.pool import Ranked
 
 WEIGHTS_FILE = __file__.removesuffix("feature_set.py") + "weights.json"
 """The weights that ship."""

@@ -232,3 +232,35 @@ def stem_of(path: str) -> str:
 def is_history(candidate: Candidate) -> bool:
     """Whether a document tells what changed, release by release."""
     return candidate.kind == "docs" and _HISTORY.fullmatch(candidate.path.rsplit("/", 1)[-1]) is not None
+
+
+def definition(question: Question, candidate: Candidate) -> float:
+    """1 for a chunk that defines a name that stands in the question as it is, half for one whose parts all do."""
+    best = 0.0
+    if not candidate.names:  # none of its names has a word of the question
+        return best
+    for symbol in candidate.symbols:
+        name = last_name(symbol.name)
+        if name in question.words and (len(question.words) == 1 or not name.islower() or "_" in name):
+            return 1.0
+        parts = name_terms(name)
+        if len(parts) > 1 and parts.issubset(question.terms):
+            best = 0.5
+    return best
+
+
+def defines(question: Question, candidate: Candidate) -> float:
+    """How well a chunk defines the one name that the question is: 2 for a type, 1 for a function, half for other names.
+
+    More where the container agrees; little where only the letters agree and not their capitals, unless the question has none.
+    """
+    name, container = question.symbol, question.container
+    best, low = 0.0, name.lower()
+    for symbol in candidate.symbols:
+        own = last_name(symbol.name)
+        if own.lower() != low or symbol.kind in NO_DEFINITIONS:
+            continue
+        value = 2.0 if symbol.kind in TYPE_KINDS else 1.0 if symbol.kind in FUNCTION_KINDS else 0.5
+        value += 0.6 * bool(container and container in f"{symbol.name} {candidate.breadcrumb}")
+        best = max(best, value if own == name else 0.2 * value if is_written_as_name(name) else 0.8 * value)
+    return best

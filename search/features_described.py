@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 from math import log
 
+from codequarry.search.chunk_order import MEANING
 from codequarry.search.feature_set import Feature, FeatureSet
 from codequarry.search.features import Question
 from codequarry.search.features_short import FEATURES as OF_SHORT
 from codequarry.search.features_short import Facts, Pool
-from codequarry.search.pool import MEANING, Ranked
+from codequarry.search.pool import Ranked
 
 SHARED_WITH_SHORT = frozenset(("body", "mean_likeness", "summed_likeness", "name_rest"))
 """Features of short questions that tell of descriptions too; names of files, folders and headers do not."""

@@ -126,17 +126,16 @@ class Stack:
             self._named.setdefault(frame.path.rsplit("/", 1)[-1], []).append(frame)
 
     def passes(self, candidate: Candidate) -> float:
-        """Whether a frame is in a chunk: 1 where the chunk defines its function, half where only the line lies in it, else 0.
+        """Whether a frame is in a chunk: 1 where the chunk defines its function, half for its line, else 0.
 
-        Lines move from version to version, names rarely do.
+        Lines move from version to version, names rarely do; but a name may be defined more than once.
         """
         best = 0.0
         for frame in self._named.get(candidate.path.rsplit("/", 1)[-1], ()):
             if frame.path.split("/")[-2:] != candidate.path.split("/")[-2:] and "/" in frame.path.lstrip("./"):
                 continue
             function = _LAST_NAME.search(frame.function)
-            if function and any(last_name(symbol.name) == function[0] for symbol in candidate.symbols):
-                return 1.0
-            if candidate.start_line <= frame.line <= candidate.end_line:
-                best = 0.5
+            named = function is not None and any(last_name(symbol.name) == function[0] for symbol in candidate.symbols)
+            is_there = candidate.start_line <= frame.line <= candidate.end_line
+            best = max(best, named + 0.5 * is_there)
         return best

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from codequarry.search import features
+from codequarry.search.chunk_order import ChunkOrder, Passes
 from codequarry.search.features import Question
 from codequarry.types import Candidate
 
-if TYPE_CHECKING:
-    from codequarry.search.frames import Stack
-
-MEANING = 0.2
-"""The share of the vectors in a chunk's fitness, which chooses the chunk that stands for its file."""
+_FRAME_HINT = re.compile(r":\d|line \d|\(\d")  # what each frame with a line has
 
 
 @dataclass(slots=True)
@@ -28,7 +25,7 @@ class Found:
     meaning: float = 0.0  # cosine, 0..1 over all candidates
     words_rank: int | None = None  # place by BM25 among the candidates, from 1; None where no term was found
     vectors_rank: int | None = None  # place by cosine
-    score: float = 0.0  # fitness to stand for the file: comparable among the chunks of one answer
+    score: float = 0.0  # how well it stands for its file, see `chunk_order`: comparable among the chunks of one file
 
 
 _bm25, _likeness = attrgetter("bm25"), attrgetter("meaning")
@@ -59,71 +56,35 @@ def collapsed(question: Question, candidates: Sequence[Candidate], weights: Sequ
     `weights` are those of the fields in the words leg.
     """
     files: dict[tuple[str, str, str], Ranked] = {}
-    passes = _stack_of(question.text).passes if question.is_long else None
     for found in normalised(candidates, weights):
         candidate = found.candidate
-        found.score = _fitness(question, found) + (passes(candidate) if passes else 0.0)
         key = candidate.repo, candidate.path, candidate.blob
         if file := files.get(key):
             file.chunks.append(found)
         else:
             files[key] = Ranked([found])
+    order = None if question.exact else ChunkOrder(question, _passes_of(question))
     for file in files.values():
-        if len(file.chunks) > 1:
-            file.chunks.sort(key=lambda found: (-found.score, found.candidate.start_line))
+        if order and len(file.chunks) > 1:
+            order.sort(file.chunks)
         one = file.best.candidate
         file.roles = features.roles(one.path, one.language, one.kind, one.marks)
     return list(files.values())
 
 
-def _stack_of(text: str) -> Stack:
-    from codequarry.search.frames import Stack  # which a short question need not wait for
-    from codequarry.search.issue import read
+def _passes_of(question: Question) -> Passes | None:
+    """How much of a stack frame is in a chunk, by the frames that the question has; None where it has none."""
+    if question.is_long:
+        from codequarry.search.frames import Stack  # which a short question need not wait for
+        from codequarry.search.issue import read
 
-    return Stack(read(text).frames)
+        return Stack(read(question.text).frames).passes
+    if _FRAME_HINT.search(question.text):
+        from codequarry.search.frames import Stack, frames
 
-
-def _fitness(question: Question, found: Found) -> float:
-    """Words and meaning; a chunk that defines a name of the question before one that uses it."""
-    candidate = found.candidate
-    fitness = (1 - MEANING) * found.words + MEANING * found.meaning
-    if candidate.symbols:
-        fitness += 0.2 * definition(question, candidate)
-        if question.symbol:
-            fitness += defines(question, candidate)
-    return fitness
-
-
-def definition(question: Question, candidate: Candidate) -> float:
-    """1 for a chunk that defines a name that stands in the question as it is, half for one whose parts all do."""
-    best = 0.0
-    if not candidate.names:  # none of its names has a word of the question
-        return best
-    for symbol in candidate.symbols:
-        name = features.last_name(symbol.name)
-        if name in question.words and (len(question.words) == 1 or not name.islower() or "_" in name):
-            return 1.0
-        parts = features.name_terms(name)
-        if len(parts) > 1 and parts.issubset(question.terms):
-            best = 0.5
-    return best
-
-
-def defines(question: Question, candidate: Candidate) -> float:
-    """How well a chunk defines the one name that the question is: 2 for a type, 1 for a function, half for other names.
-
-    More where the container agrees; little where only the letters agree and not their capitals, unless the question has none.
-    """
-    name, container = question.symbol, question.container
-    best, low = 0.0, name.lower()
-    for symbol in candidate.symbols:
-        own = features.last_name(symbol.name)
-        if own.lower() != low or symbol.kind in features.NO_DEFINITIONS:
-            continue
-        value = 2.0 if symbol.kind in features.TYPE_KINDS else 1.0 if symbol.kind in features.FUNCTION_KINDS else 0.5
-        value += 0.6 * bool(container and container in f"{symbol.name} {candidate.breadcrumb}")
-        best = max(best, value if own == name else 0.2 * value if features.is_written_as_name(name) else 0.8 * value)
-    return best
+        if found := list(frames(question.text)):
+            return Stack(found).passes
+    return None
 
 
 def normalised(candidates: Sequence[Candidate], weights: Sequence[float]) -> list[Found]:

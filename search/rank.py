@@ -21,13 +21,13 @@ from codequarry.search.feature_set import FeatureSet, Weights, weights_of
 from codequarry.search.features import Question
 from codequarry.search.features_many import MANY
 from codequarry.search.features_short import SHORT
-from codequarry.search.pool import Found, Ranked, collapsed, defines
+from codequarry.search.pool import Found, Ranked, collapsed
 from codequarry.text import STOP_WORDS
 from codequarry.text import words as words_of
 from codequarry.types import Candidate
 
 DEFINER = 30.0
-"""What the definer of a name gets, times how well it fits (`pool.defines`): all other shares of two files differ by less."""
+"""What the definer of a name gets, times how well it fits (`features.defines`): all other shares of two files differ by less."""
 
 WORD_DEFINER = 1.0
 """The same where the name is a plain English word too: then it is one hint among others."""
@@ -169,7 +169,7 @@ def rules(question: Question, file: Ranked) -> dict[str, float]:
 
 def _definer(question: Question, file: Ranked) -> float:
     """How well the file defines the name: its best chunk, more where the file has that name, less where it is no source code."""
-    best = max([defines(question, found.candidate) for found in file.chunks])
+    best = max([features.defines(question, found.candidate) for found in file.chunks])
     if best:
         path, name = file.best.candidate.path, _folded(question.symbol)
         best += 0.5 * (_folded(features.stem_of(path)) == name)

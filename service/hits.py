@@ -121,7 +121,7 @@ def code(piece: Hit | Snippet, language: str, terminal: Terminal, most_lines: in
     """The piece's lines with their numbers; at most so many of them, around those that match."""
     lines = piece.text.split("\n")
     matched = set(piece.matched_lines)
-    shown = window(piece.start_line, len(lines), sorted(matched), most_lines)
+    shown = window(piece.start_line, len(lines), sorted(matched), most_lines, piece.symbol_line)
     first = shown.start - piece.start_line
     lines = lines[first : first + len(shown)]
     if not terminal.rich:
@@ -188,10 +188,17 @@ def _fit(line: list[tuple[str, str]], room: int | None, terminal: Terminal) -> s
     return "".join(terminal.paint(text, style) if style else text for style, text in line)
 
 
-def window(start: int, count: int, matched: list[int], most: int | None) -> range:
-    """The lines to show of `count` lines from `start`: all, or the `most` that hold the most matches, as early as possible."""
+def window(start: int, count: int, matched: list[int], most: int | None, named: int = 0) -> range:
+    """The lines to show of `count` lines from `start`: all, or `most` of them.
+
+    They begin with the line `named`, where what the hit is named after is defined, and one before it; if there is none (0), they
+    are those that hold the most matches, as early as possible.
+    """
     if most is None or most <= 0 or count <= most:
         return range(start, start + count)
+    if start <= named < start + count:
+        begin = max(start, min(named - (most > 1), start + count - most))
+        return range(begin, begin + most)
     best, at = -1, start
     for begin in [start, *matched]:
         begin = min(begin, start + count - most)

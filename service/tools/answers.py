@@ -209,7 +209,7 @@ def build_context(backend: Backend, caller: Caller, asked: BuildContext) -> Repl
 def _hit(number: int, hit: Hit) -> tuple[FoundCode, str]:
     """The hit in both forms: of a long chunk the lines with the most matches."""
     rows = hit.text.split("\n")
-    shown_lines = window(hit.start_line, len(rows), sorted(hit.matched_lines), LINES)
+    shown_lines = window(hit.start_line, len(rows), sorted(hit.matched_lines), LINES, hit.symbol_line)
     at = shown_lines.start - hit.start_line
     lines = shortened(rows[at : at + len(shown_lines)])
     found = FoundCode(

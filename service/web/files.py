@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from codequarry.errors import CodequarryError
 from codequarry.search.features import question_of
+from codequarry.search.matches import Matcher
 from codequarry.search.query import parse
 from codequarry.search.retrieve import question_terms
-from codequarry.search.snippets import Matcher, permalink
+from codequarry.search.snippets import permalink
 from codequarry.service.web.address import Address, Pick, file_url
 from codequarry.service.web.code import Marker, Row, rows
 from codequarry.types import FileText, Place, SourceState, Symbol

@@ -196,7 +196,7 @@ def _pieces(hit: Hit, address: Address, marker: Marker) -> list[Piece]:
     made: list[Piece] = []
     for chunk, most in chunks:
         body = chunk.text.split("\n")
-        shown = window(chunk.start_line, len(body), sorted(chunk.matched_lines), most)
+        shown = window(chunk.start_line, len(body), sorted(chunk.matched_lines), most, chunk.symbol_line)
         first, last = shown.start, shown.stop - 1
         part = body[first - chunk.start_line : last - chunk.start_line + 1]
         url = file_url(hit.repo, hit.path, hit.branch, lines=(first, last), address=address)

@@ -9,6 +9,7 @@ from codequarry.search.frames import Frame, Stack
 from codequarry.search.query import parse
 from codequarry.search.retrieve import LONG_WORDS, WORDS, ask
 from codequarry.search.scope import resolve, visible
+from codequarry.text import terms
 from codequarry.types import Candidate, Place, Source, Symbol
 
 WEIGHTS = (1.0, 0.8, 0.4)
@@ -46,7 +47,7 @@ def values(text, *candidates):
 
 def question_of(text):
     query = parse(text)
-    return features.question_of(query, features.terms(text).split())
+    return features.question_of(query, terms(text).split())
 
 
 def order(text, *candidates):

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codequarry import text
-from codequarry.search import snippets
+from codequarry.search import matches
 from codequarry.search.features import Question
-from codequarry.search.snippets import Matcher, best_place, permalink, with_lines
-from codequarry.types import Pattern, Place, Source
+from codequarry.search.matches import Matcher
+from codequarry.search.snippets import best_place, permalink, with_lines
+from codequarry.types import Candidate, Pattern, Place, Source, Symbol
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -92,6 +93,64 @@ def test_matched_lines_are_those_with_a_word_that_has_a_term_of_the_question(lin
     terms = frozenset(text.question_terms(question))
     body = "\n".join(lines)
 
-    found = snippets._Words(terms).lines(body)
+    found = matches._Words(terms).lines(body)
 
-    assert found == [number for number, line in enumerate(lines) if not terms.isdisjoint(text.terms(line).split())]
+    assert sorted(found) == [
+        number for number, line in enumerate(lines) if not terms.isdisjoint(text.terms(line).split())
+    ]
+    assert all(on_it <= terms.intersection(text.terms(lines[number]).split()) for number, on_it in found.items())
+    assert all(found.values())
+
+
+BODY = """\
+class Policy:
+    waits = 3
+
+    def backoff(self, attempt):
+        return attempt
+
+    def reset(self):
+        # the attempts that were made
+        self.attempts = 0
+"""
+
+
+def shown_under(question, patterns=(), *, first=10):
+    """The name and the line where reading begins, of a chunk that defines a class, a field and two methods."""
+    symbols = [("Policy", "class", 0), ("waits", "field", 1), ("backoff", "method", 3), ("reset", "method", 6)]
+    made = chunk(first, [Symbol(name, kind, first + line) for name, kind, line in symbols])
+    terms = text.question_terms(question)
+    matcher = Matcher(Question(question, terms, frozenset(question.split())), patterns)
+    _, symbol = matcher.read(made, BODY)
+    return symbol.name, matcher.begins(symbol)
+
+
+def chunk(start, symbols):
+    where = {"repo": "r", "path": "a.py", "blob": "b", "breadcrumb": "a.py", "content_hash": "", "places": ()}
+    lines = {"start_line": start, "end_line": start + 8}
+    return Candidate(language="python", marks=(), kind="code", symbols=tuple(symbols), **where, **lines)
+
+
+def test_a_chunk_is_shown_under_the_name_that_has_the_questions_words_and_read_from_there():
+    assert shown_under("how the backoff is computed") == ("backoff", 13)
+    assert shown_under("reset a policy") == ("reset", 16)
+    assert shown_under("retry policy") == ("Policy", 10)
+
+
+def test_of_names_that_fit_alike_the_one_whose_lines_have_the_words_is_shown():
+    assert shown_under("where attempts become 0")[0] == "reset"
+
+
+def test_the_name_that_is_the_question_is_shown_before_all_others():
+    assert shown_under("waits") == ("waits", 11)
+
+
+def test_what_a_pattern_finds_is_shown_under_the_name_on_its_line_and_read_from_the_match():
+    assert shown_under("", [Pattern("def backoff")]) == ("backoff", 0)
+    assert shown_under("", [Pattern("attempts = 0")]) == ("reset", 0)
+
+
+def test_a_chunk_without_names_is_shown_under_none():
+    matcher = Matcher(Question("attempts", ("attempt",)), ())
+    assert matcher.read(chunk(10, []), BODY)[1] is None
+    assert matcher.begins(None) == 0

@@ -89,7 +89,16 @@ def test_json_is_valid_whatever_stands_in_a_text(text):
 def test_records_become_json_by_their_fields():
     record = Snippet(1, 2, "x", matched_lines=(1,))
     assert json.loads(dumps([record, Symbol("f", "function", 3), Source("r", "b")])) == [
-        {"start_line": 1, "end_line": 2, "text": "x", "symbol": "", "kind": "", "breadcrumb": "", "matched_lines": [1]},
+        {
+            "start_line": 1,
+            "end_line": 2,
+            "text": "x",
+            "symbol": "",
+            "kind": "",
+            "breadcrumb": "",
+            "matched_lines": [1],
+            "symbol_line": 0,
+        },
         {"name": "f", "kind": "function", "line": 3},
         {"repo": "r", "branch": "b"},
     ]
@@ -177,6 +186,23 @@ def test_the_window_lies_within_and_holds_the_most_matches(count, matched, most)
     assert shown.stop <= 100 + count
     for start in range(100, 100 + count - len(shown) + 1):
         assert held >= len(set(range(start, start + len(shown))) & set(lines))
+
+
+@given(st.integers(1, 60), st.sets(st.integers(0, 59), max_size=8), st.integers(1, 20), st.integers(0, 59))
+def test_the_window_begins_with_the_line_of_the_name_as_far_as_there_are_lines(count, matched, most, named):
+    shown = window(100, count, sorted(100 + line for line in matched if line < count), most, 100 + named)
+    assert len(shown) == min(count, most)
+    assert shown.start >= 100 and shown.stop <= 100 + count
+    if named < count:
+        assert 100 + named in shown
+        assert shown.start >= 100 + named - 1 or shown.stop == 100 + count
+
+
+def test_a_long_chunk_is_shown_from_the_name_that_answers():
+    text = "\n".join(f"line {number}" for number in range(100, 150))
+    answer = Answer("q", [hit(text=text, start_line=100, end_line=149, matched_lines=(101, 102), symbol_line=130)])
+    lines = [plain(line) for line in render(answer, rich())][1:]
+    assert lines[:2] == ["  129  line 129", "  130  line 130"]
 
 
 def test_an_explanation_is_flat_and_short():
