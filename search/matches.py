@@ -111,9 +111,7 @@ class _Words:
 
     def __init__(self, terms: frozenset[str]) -> None:
         self._telling = _Telling(terms)
-        # What every word of a term begins with: stems are where their words begin, but for letters that stemming changes
-        # (query: queri, hoping: hope, possibility: possibl).
-        beginnings = {term[:-1] if term[-1:] in "eily" else term for term in terms} - {""}
+        beginnings = {text.beginning(term) for term in terms} - {""}
         self._beginnings = sorted(beginning.encode("utf-8", "replace") for beginning in beginnings)
         self._ascii = all(map(bytes.isascii, self._beginnings))
 
