@@ -14,7 +14,7 @@ questions of its form alone (`rank.feature_set_of`): `--set long`; those of `--s
 labels file at once. `--set short` and `--set described` learn from all one-line questions of their labels, and each question is
 judged as a search ranks it: by the fold's weights where it has the form of the set, else by those that ship, with the fold's
 weights of roles. Questions of more words than `--most-words` are left out. A labels file may be judged without being learnt from
-(`--gain SET=0`).
+(`--gain SET=0`). `bench/subjects.py` makes one of commit subjects, which are worth little (`bench/reports/subjects.md`).
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def test_a_text_that_was_written_of_several_changes_is_no_question(repository):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_files_of_questions_exist_and_a_sample_is_that_of_its_seed_whatever_comes_later(repository, seed):
+def test_files_of_questions_exist_and_a_sample_is_that_of_its_seed_which_later_commits_may_join(repository, seed):
     repo, chance = repository(), random.Random(seed)
     there: list[str] = []
     for number in range(40):
@@ -147,8 +147,11 @@ def test_files_of_questions_exist_and_a_sample_is_that_of_its_seed_whatever_come
     assert len(some) == 5 and set(some) <= set(found)
     assert some == asked(repo, limit=5, seed=seed)
     assert some != asked(repo, limit=5, seed=seed + 1)
-    commit(repo, "Write down what was learnt", {"notes.md": "1"})
-    assert some == asked(repo, limit=5, seed=seed)
+    for number in range(5):
+        commit(repo, f"Learn of the later number {number}", {f"later{number}.py": "1"})
+    later = asked(repo, limit=5, seed=seed)
+    assert {one for one in later if "later" not in one.text} <= set(some)
+    assert set(later) <= set(asked(repo))
 
 
 def test_settings_of_the_person_change_nothing_and_no_repository_is_an_error(repository, tmp_path):
