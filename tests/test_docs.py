@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from codequarry import errors
+from codequarry.search import chunk_order
 from codequarry.search.query import FILTERS
 from codequarry.search.rank import EXACT_SHARES, RULES, feature_sets
 from codequarry.service import cli
@@ -110,6 +111,7 @@ def test_the_architecture_names_every_feature_its_group_and_the_rules():
     for name in (
         *RULES,
         *(name for chosen in feature_sets() for one in chosen.features for name in (one.name, one.group)),
+        *chunk_order.FEATURES,
     ):
         assert name in named
     assert set(EXACT_SHARES) - {"test"} <= named
