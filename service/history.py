@@ -74,4 +74,6 @@ def _labels(state: SourceState, store: Store) -> tuple[list[Label], str]:
         )
         for one in found
     ]
-    return labels, "" if labels else "no commit in its history says what one to three source files do"
+    if not labels:
+        return [], "no commit says what one to three source files do; a shallow clone has few (git fetch --unshallow)"
+    return labels, ""

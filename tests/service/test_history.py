@@ -93,6 +93,9 @@ def test_history_that_is_not_there_is_an_error_that_says_why(team, tmp_path):
     assert command("repositories", "remove", str(team.plain)).returncode == 0
     assert command("index", f"file://{bare}").returncode == 0
     assert "not on this machine" in command("eval", "--from-history").stderr
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{team.repo}", str(tmp_path / "shallow"))
+    assert command("index", tmp_path / "shallow").returncode == 0
+    assert "git fetch --unshallow" in command("eval", "--from-history").stderr
     assert command("tune", "--from-history", "--from-feedback").returncode == 2
     assert command("tune", "--from-history", "--reset").returncode == 2
 
