@@ -62,6 +62,15 @@ PER_PACKAGE, PER_FILE = 90, 6
 PER_FORM = 30
 """Names of a package for each form; of one to judge with .4 of it."""
 
+PREFACE = """# Which chunk of the right file is first
+
+`bench/chunks.py --cache FOLDER --report bench/reports/chunks.md --write`: of the questions whose file was found, the share whose
+first chunk there is the one that is asked for, with 95 % intervals of the gain over resampled packages. `found at all` is the most
+that any order could reach. Features were chosen on the packages that are fitted to; `names`, chosen there last, gained where
+several names or a member are asked for, and nothing for descriptions. What describes a function is taken out of its file while its
+neighbours keep their comments, so the figures are lower than those of code as people find it.
+"""
+
 _DIGITS = 5
 
 
@@ -293,7 +302,8 @@ def main() -> None:
     lines += report("Packages that nothing was fitted to", judged, by_all)
     print("\n".join(lines))
     if options.report:
-        options.report.write_text("# Which chunk of the right file is first\n\n" + "\n".join(lines), encoding="utf-8")
+        table = "\n".join(lines).rstrip()
+        options.report.write_text(f"{PREFACE}\n{table}\n", encoding="utf-8")
     if options.write:
         _write(weights, digest, sum(one.label.category in FITTED for one in learnt))
 
