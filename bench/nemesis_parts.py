@@ -168,7 +168,7 @@ def _without_tokens(write: Write) -> bytes:
 
 def _trusting(search: Any, hits: Sequence[Any]) -> None:
     for hit in hits:
-        hit.places = sorted(read.place(search._sources[src], False) for src in search._showing(hit))
+        hit.places = sorted(read.place(search._sources[src], False) for src in hit.showing)
 
 
 # ----------------------------------------------------------------------------------------------------------------- writers
@@ -283,7 +283,9 @@ class Reader:
                     self._violation("nothing of a source", source, "", [there.commit])
 
     def _states(self, sources: Sequence[Source]) -> dict[Source, SourceState]:
-        return {state.source: state for state in self.store.sources() if state.source in sources}
+        """As of now, and not as of the last refresh: of that some copy may know less than another for a moment."""
+        rows = [self.store._row(source) for source in sources]
+        return {row.source: row.as_state() for row in rows if row is not None}
 
     def _compare(self, source: Source, commit: str, found: Sequence[Candidate], *, whole: bool) -> None:
         tree = self.truth.trees[source.repo][commit]

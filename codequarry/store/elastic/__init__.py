@@ -135,20 +135,20 @@ class ElasticStore:
         if row is None:
             return
         with self.publish(source) as publication:
-            publication.clear()
+            lease = publication.clear()
         at = row_at(self._names, source)
         parts: list[At] = []
 
         def mark(number: int, seen: Document | None) -> Write | None:
             there = row_back(seen.source) if seen else None
-            if there is None or there.building or there.forgotten:
-                return None
+            if there is None or there.forgotten or there.epoch != lease.epoch:
+                return None  # it was published anew meanwhile
             parts[:] = self._parts(there, "hints") + self._parts(there, "skipped")
             return Write("index", at, row_out(replace(there, forgotten=True, parts={}, state={})), seen)
 
         self._client.settle([at], mark, refresh=True)
         self._client.write(Write("delete", part) for part in parts)
-        announce(self._client, self._names, ended=[row.src])
+        announce(self._client, self._names, ended=lease)
         self._reader.forget_view()
 
     def _row(self, source: Source) -> Row | None:
@@ -237,7 +237,8 @@ class ElasticStore:
     def _file(self, source: Source, path: str) -> tuple[Row, Mark, dict[str, Any], list[dict[str, Any]]]:
         def read() -> tuple[Row, Mark, dict[str, Any], list[dict[str, Any]]]:
             row = self._committed(source)
-            mark = confirmed(row, iter(self._client.read(entries_of(self._names, row, documents.out(path)))))
+            places = entries_of(self._names, source.repo, row.stack, path)
+            mark = confirmed(row.stack, iter(self._client.read(places)))
             if mark is None or not mark.blob:
                 raise PathNotFound(f"{source} has no file {path}", hint="`codequarry search path:…` finds files")
             key = Key(source.repo, path, mark.blob, mark.recipe)

@@ -278,7 +278,7 @@ class Client:
         """Compare-and-set on many documents: reads each, asks `change` (by its number) what to write, until nothing is left.
 
         `change` returns None where all is as it should be; it is asked again when another writer came between or an answer
-        was lost, so it must recognise its own work.
+        was lost, so it must recognise its own work. `refresh`: searches see it afterwards.
         """
         waiting = list(range(len(places)))
         for attempt in range(ROUNDS):
@@ -293,6 +293,8 @@ class Client:
                 number for (number, _), outcome in zip(planned, outcomes, strict=True) if outcome.status in (404, 409)
             ]
             if not waiting:
+                if refresh and attempt:  # what was there already may be our own, whose answer was lost
+                    self.refresh(*sorted({at.alias for at in places}))
                 return
             pause(attempt)
         raise StoreError(

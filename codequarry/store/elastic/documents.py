@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import compress, decompress
@@ -43,6 +44,7 @@ def _hash(*parts: str, size: int = 16) -> str:
     return blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=size).hexdigest()
 
 
+@lru_cache(4_096)
 def source_id(source: Source) -> str:
     """16 hex that name a source in `src` fields and ids."""
     return _hash(*source, size=8)

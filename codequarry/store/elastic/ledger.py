@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,19 +103,21 @@ def change(client: Client, names: Names, row: Row, seen: Document | None) -> boo
     return client.write([write], refresh=True)[0].status in (200, 201)
 
 
-def announce(client: Client, names: Names, *, begins: Source | None = None, ended: Collection[str] = ()) -> None:
+def announce(client: Client, names: Names, *, begins: Lease | None = None, ended: Lease | None = None) -> None:
     """Tells readers that keep the rows that they are others now.
 
-    `begins`: a source whose layers are about to change, of which readers look at the row with each answer, until its id is
-    among the `ended`.
+    `begins`: a source whose layers are about to change. Readers look at its row with each answer, until the same lease says that
+    it has `ended`, or a later one of the source.
     """
 
     def tell(number: int, seen: Document | None) -> Write:
-        there = {src: repo for src, repo in (turning(seen) if seen else {}).items() if src not in ended}
-        if begins is not None:
-            there[source_id(begins)] = begins.repo
-        listed = {src: out(repo) for src, repo in there.items()}
-        told = {"type": "registry", "token": secrets.token_hex(8), "turning": listed}
+        there = dict(seen.source.get("turning", {})) if seen else {}
+        for lease in (begins, ended):
+            if lease is not None and there.get(lease.row.src, {}).get("epoch", 0) <= lease.epoch:
+                there.pop(lease.row.src, None)
+        if begins is not None and begins.row.src not in there:
+            there[begins.row.src] = {"repo": out(begins.source.repo), "epoch": begins.epoch}
+        told = {"type": "registry", "token": secrets.token_hex(8), "turning": there}
         return Write("index" if seen else "create", registry_at(names), told, seen)
 
     client.settle([registry_at(names)], tell)
@@ -127,12 +129,10 @@ def end_turning(client: Client, names: Names) -> None:
     def tell(number: int, seen: Document | None) -> Write | None:
         if seen is None:
             return None
-        there = turning(seen)  # read before the rows: who takes one of them later changes it
-        held = client.read([At(names.ledger, src, repo) for src, repo in there.items()], ["owner"])
+        there = seen.source.get("turning", {})  # read before the rows: who takes one of them later changes it
+        held = client.read([At(names.ledger, src, repo) for src, repo in turning(seen).items()], ["owner"])
         listed = {
-            src: out(repo)
-            for (src, repo), row in zip(there.items(), held, strict=True)
-            if row is not None and row.source["owner"]
+            src: begun for (src, begun), row in zip(there.items(), held, strict=True) if row and row.source["owner"]
         }
         if len(listed) == len(there):
             return None
@@ -143,7 +143,7 @@ def end_turning(client: Client, names: Names) -> None:
 
 def turning(registry: Document) -> dict[str, str]:
     """The ids of the sources whose layers are about to change, with their repositories."""
-    return {src: back(repo) for src, repo in registry.source.get("turning", {}).items()}
+    return {src: back(begun["repo"]) for src, begun in registry.source.get("turning", {}).items()}
 
 
 class Lease:
@@ -162,7 +162,7 @@ class Lease:
         self._renewed = time.monotonic()
         self.is_first = not self.row.state.get("indexed_at")  # of a source that shows nothing, or nothing any more
         if self.is_first:
-            announce(client, names, begins=source)
+            announce(client, names, begins=self)
 
     def _take(self, wait_s: float) -> Row:
         begin = time.monotonic()
@@ -231,7 +231,8 @@ class Lease:
             document = self._client.get(row_at(self._names, self.source))
             there = row_back(document.source) if document else None
             if there is not None and there.pointer == self.epoch:
-                return there  # the answer to our own write was lost
+                self._client.refresh(self._names.ledger)  # our own, whose answer was lost: searches may not see it yet
+                return there
             if document is None or there is None or there.owner.get("token") != self._token:
                 raise WriterBusy(
                     f"another publication of {self.source} has taken over", hint="run again when the other has finished"

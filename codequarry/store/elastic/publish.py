@@ -281,19 +281,20 @@ class ElasticPublication:
         self._ended = True
         self._lease.row, self._shown = moved, None
         if (row.state.get("default"), row.state.get("access")) != (final.default, list(final.access)):
-            announce(self._client, self._names, ended=[self._src])
+            announce(self._client, self._names, ended=self._lease)
         self._remove_parts(row.pointer, row.parts)
         clean(self._client, self._names, self.source)
         return moved.as_state()
 
-    def clear(self) -> None:
-        """Shows nothing any more, not even what the source began with."""
+    def clear(self) -> Lease:
+        """Shows nothing any more, not even what the source began with; returns the lease under which it does."""
         row, self._layers, self._shown = self._lease.row, (), None
-        announce(self._client, self._names, begins=self.source)
+        announce(self._client, self._names, begins=self._lease)
         self.commit(replace(row.as_state(), files=0), show=(), hide=list(self._marks()))
         release(self._client, self._names, self.source, row.since, row.layers)
         for layer in row.layers:
             clean(self._client, self._names, Source(self.source.repo, layer.branch))
+        return self._lease
 
     def _use(self, items: Iterable[Shown]) -> None:
         """Makes sure that every version to be shown is held, whole, and names this source in the hints of its chunks."""

@@ -11,14 +11,14 @@ rows of these are looked at with each answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from codequarry.errors import ModelMismatch, StoreError
 from codequarry.store.elastic import documents, query
 from codequarry.store.elastic.client import At, Client, Document, pause
-from codequarry.store.elastic.history import History, Moved, resolve
+from codequarry.store.elastic.history import History, Layer, Moved, resolve
 from codequarry.store.elastic.ledger import Row, registry_at, row_at, row_back, rows, turning
 from codequarry.store.elastic.mapping import Names
 from codequarry.store.prefilter import LinePattern
@@ -60,22 +60,18 @@ def view(client: Client, names: Names) -> View:
 class _Hit:
     document: dict[str, Any]
     scores: Mapping[str, float]
-    places: list[Place] = field(default_factory=list)  # of the sources in scope whose entries confirm it
+    words: float  # the score of the words leg
+    repo: str
+    path: str
+    showing: frozenset[str]  # the sources in scope that may show it: those that stand on a layer that its chunk names
+    places: list[Place] = field(default_factory=list)  # of those whose entries confirm it
     cosine: float = 0.0
 
-    @property
-    def words(self) -> float:
-        return sum(self.scores.get(name, 0.0) for name in FIELDS)
+    def by_words(self) -> tuple[float, str, str, int]:
+        return -self.words, self.repo, self.path, self.document["start"]
 
-    @property
-    def place(self) -> tuple[str, str, int]:
-        return documents.back(self.document["repo"]), documents.back(self.document["path"]), self.document["start"]
-
-    def by_words(self) -> tuple[float, tuple[str, str, int]]:
-        return -self.words, self.place
-
-    def by_vector(self) -> tuple[float, tuple[str, str, int]]:
-        return -self.cosine, self.place
+    def by_vector(self) -> tuple[float, str, str, int]:
+        return -self.cosine, self.repo, self.path, self.document["start"]
 
 
 def _settled(left: Sequence[_Hit], last: Sequence[_Hit], wanted: int) -> bool:
@@ -131,11 +127,12 @@ class _Search:
         self._client, self._names, self._view, self._request = client, names, seen, request
         scope = request.scope
         self._sources = {documents.source_id(state.source): state for state in sources_in(scope, seen.states())}
+        self._stacks = {src: seen.rows[src].stack for src in self._sources}
         self._users: dict[str, list[str]] = {}  # by the id of a layer the sources in scope that stand on it
-        for src in self._sources:
-            row = seen.rows[src]
-            for layer in row.stack:
-                self._users.setdefault(layer.src(row.source.repo), []).append(src)
+        for src, state in self._sources.items():
+            for layer in self._stacks[src]:
+                self._users.setdefault(layer.src(state.source.repo), []).append(src)
+        self._showing: dict[tuple[str, ...], frozenset[str]] = {}  # by what chunks name
         self._files, self._chunks = FileTest(scope), ChunkTest(scope)
         self._patterns = [LinePattern(pattern) for pattern in scope.patterns]
         self._not_patterns = [LinePattern(pattern) for pattern in scope.not_patterns]
@@ -256,12 +253,21 @@ class _Search:
         self._took("search", begin)
         hits = answer["hits"]["hits"]
         self._last = hits[-1].get("sort") if hits else None
-        return [_Hit(hit["_source"], hit.get("matched_queries") or {}) for hit in hits]
+        return [self._hit(hit["_source"], hit.get("matched_queries") or {}) for hit in hits]
+
+    def _hit(self, document: dict[str, Any], scores: Mapping[str, float]) -> _Hit:
+        named = tuple(document["src"])
+        if (showing := self._showing.get(named)) is None:
+            showing = self._showing[named] = frozenset(src for hint in named for src in self._users.get(hint, ()))
+        words = sum([scores.get(name, 0.0) for name in FIELDS])
+        return _Hit(
+            document, scores, words, documents.back(document["repo"]), documents.back(document["path"]), showing
+        )
 
     def _decides(self, hit: _Hit) -> bool:
         """Whether the chunk is in scope, sources aside."""
         document = hit.document
-        if self._files and not self._files.admits(documents.back(document["path"]), document["language"]):
+        if self._files and not self._files.admits(hit.path, document["language"]):
             return False
         if self._chunks and not self._chunks.admits(document["kind"], documents.symbols(document)):
             return False
@@ -279,10 +285,12 @@ class _Search:
             Moved: a pointer moved since the rows were read.
         """
         begin = time.perf_counter()
-        pairs = sorted({(src, hit.document["path"]) for hit in hits for src in self._showing(hit)})
+        pairs = sorted({(src, hit.path) for hit in hits for src in hit.showing})
         sources = {src: self._sources[src].source.repo for src, _ in pairs} | self._view.turning
         rows_at = [At(self._names.ledger, src, repo) for src, repo in sources.items()]
-        entries_at = [at for src, path in pairs for at in entries_of(self._names, self._view.rows[src], path)]
+        entries_at = [
+            at for src, path in pairs for at in entries_of(self._names, sources[src], self._stacks[src], path)
+        ]
         fields = ["cur", "prev", "older", "pointer"]
         registry, *answers = self._client.read([registry_at(self._names), *rows_at, *entries_at], fields)
         if (registry.seq_no if registry else -1) != self._view.registry:
@@ -292,19 +300,16 @@ class _Search:
             if now != (seen.pointer if seen else 0):
                 raise Moved
         entries = iter(answers[len(sources) :])
-        shown = {(src, path): confirmed(self._view.rows[src], entries) for src, path in pairs}
+        shown = {(src, path): confirmed(self._stacks[src], entries) for src, path in pairs}
         for hit in hits:
-            hit.places = sorted(
+            blob, recipe = hit.document["blob"], hit.document["recipe"]
+            hit.places = [
                 place(self._sources[src], mark.modified)
-                for src in self._showing(hit)
-                if (mark := shown[src, hit.document["path"]]) is not None
-                and (mark.blob, mark.recipe) == (hit.document["blob"], hit.document["recipe"])
-            )
+                for src in hit.showing
+                if (mark := shown[src, hit.path]) is not None and mark.blob == blob and mark.recipe == recipe
+            ]
+            hit.places.sort()
         self._took("confirm", begin)
-
-    def _showing(self, hit: _Hit) -> set[str]:
-        """The sources in scope that may show the hit: those that stand on a layer that its chunk names."""
-        return {src for hint in hit.document["src"] for src in self._users.get(hint, ())}
 
     def _compare(self, hits: Sequence[_Hit]) -> None:
         """Computes the cosine of every hit with the question."""
@@ -327,16 +332,15 @@ class _Search:
         self._times[what] = self._times.get(what, 0.0) + (time.perf_counter() - begin) * 1000
 
 
-def entries_of(names: Names, row: Row, path: str) -> list[At]:
-    """Where the entries of a path stand, in the order of the layers of a source; the path as it stands in documents."""
-    repo, name = row.source.repo, documents.back(path)
-    return [At(names.files, documents.entry_id(layer.src(repo), name), repo) for layer in row.stack]
+def entries_of(names: Names, repo: str, stack: Iterable[Layer], path: str) -> list[At]:
+    """Where the entries of a path stand, in the order of the layers of a source."""
+    return [At(names.files, documents.entry_id(layer.src(repo), path), repo) for layer in stack]
 
 
-def confirmed(row: Row, entries: Iterator[Document | None]) -> documents.Mark | None:
+def confirmed(stack: Sequence[Layer], entries: Iterator[Document | None]) -> documents.Mark | None:
     """What a source shows by the next of these entries, one for each of its layers. Raises Moved when they were written over."""
-    read = [next(entries) for _ in row.stack]
-    return resolve(row.stack, [None if entry is None else History.of(entry.source) for entry in read])
+    read = [next(entries) for _ in stack]
+    return resolve(stack, [None if entry is None else History.of(entry.source) for entry in read])
 
 
 def place(state: SourceState, modified: bool) -> Place:

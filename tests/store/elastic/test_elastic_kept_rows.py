@@ -123,7 +123,7 @@ def killed(request, monkeypatch):
 
 
 def _only_beginnings(announce):
-    def tell(*arguments, begins=None, ended=()):
+    def tell(*arguments, begins=None, ended=None):
         if begins is not None:
             announce(*arguments, begins=begins)
 
@@ -159,6 +159,70 @@ def test_a_source_that_is_forgotten_and_begins_again_is_never_half_there_whateve
     begin(store, NEXT, FILES, MAIN)  # nothing of its own leads to it now
     assert watcher.wrong == []
     assert len(watcher.pointers) == 3
+
+
+def test_who_tells_late_of_an_end_does_not_end_what_began_meanwhile(store, reader, monkeypatch):
+    publish(store, MAIN, FILES)
+    publish(store, NEXT, FILES)
+    late = []
+    with monkeypatch.context() as patched:
+        patched.setattr(elastic, "announce", lambda *told, **more: late.append((told, more)))
+        store.forget(NEXT)
+    with store.publish(NEXT) as publication:
+        publication.begin_with(MAIN)
+        ((told, more),) = late
+        ledger.announce(*told, **more)
+        kept = reader._reader.view()
+        monkeypatch.setattr(publishing, "announce", lambda *_, **__: None)
+        publication.commit(state(NEXT), show=())
+    keep(reader, kept)
+    assert texts(reader, NEXT, Scope(sources=(NEXT,))) == FILES
+
+
+@pytest.mark.parametrize("what", ["publish", "forget"])
+def test_a_write_of_a_row_whose_answer_was_lost_is_seen_by_readers_that_are_told_of_it(
+    store, reader, monkeypatch, what
+):
+    publish(store, MAIN, FILES)
+    if what == "forget":
+        publish(store, NEXT, FILES)
+    settings = f"/{store._names.ledger}/_settings"
+    store._client.call("PUT", settings, {"index": {"refresh_interval": "-1"}})
+    write, lost = Client.write, []
+
+    def lose(client, writes, *, refresh=False):
+        listed = list(writes)
+        rows = [item.source for item in listed if item.source is not None and item.source.get("branch") == "next"]
+        if any(row["pointer"] == row["epoch"] and row["forgotten"] == (what == "forget") for row in rows) and not lost:
+            lost.append(write(client, listed))
+            return [outcome._replace(status=409) for outcome in lost[0]]
+        return write(client, listed, refresh=refresh)
+
+    monkeypatch.setattr(Client, "write", lose)
+    if what == "forget":
+        store.forget(NEXT)
+    else:
+        begin(store, NEXT, FILES, MAIN)
+    assert lost
+    states = {state.source for state in reader._reader.view().states()}
+    assert states == ({MAIN} if what == "forget" else {MAIN, NEXT})
+
+
+def test_a_source_that_was_published_anew_while_it_was_forgotten_stays(store, monkeypatch):
+    publish(store, MAIN, FILES)
+    publish(store, NEXT, FILES)
+    clear = publishing.ElasticPublication.clear
+
+    def clear_and_be_overtaken(publication):
+        lease = clear(publication)
+        publish(store, NEXT, NEW)
+        return lease
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing.ElasticPublication, "clear", clear_and_be_overtaken)
+        store.forget(NEXT)
+    assert texts(store, NEXT, Scope()) == NEW
+    assert [one.source for one in store.sources()] == [MAIN, NEXT]
 
 
 @pytest.mark.usefixtures("killed")
