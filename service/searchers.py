@@ -60,6 +60,7 @@ class Searchers:
         self._waiting: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
         self._free: list[_Lane] = []
         self._processes: list[_Process] = []
+        self._replacing: set[asyncio.Task[None]] = set()
         self._is_ending = False
 
     @asynccontextmanager
@@ -134,7 +135,9 @@ class Searchers:
         if self._is_ending or process not in self._processes:
             return
         self._processes.remove(process)
-        self._replacing = asyncio.get_running_loop().create_task(self._replace(process))
+        task = asyncio.get_running_loop().create_task(self._replace(process))
+        self._replacing.add(task)  # the loop itself does not hold on to it
+        task.add_done_callback(self._replacing.discard)
 
     async def _replace(self, process: _Process) -> None:
         await process.end(time.monotonic() + _END_S)
