@@ -262,7 +262,7 @@ class Snippet:
     kind: str = ""
     breadcrumb: str = ""
     matched_lines: tuple[int, ...] = ()
-    symbol_line: int = 0  # where `symbol` is defined, if reading should begin there: 0 for patterns, and where it has no name
+    symbol_line: int = 0  # where `symbol` is defined, if reading should begin there; 0 for patterns and without a name
 
 
 @dataclass(slots=True)
