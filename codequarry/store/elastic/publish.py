@@ -54,7 +54,7 @@ class ElasticPublication:
         self._held: dict[FileKey, _Held] = {}
         self._shown: dict[str, Mark] | None = None
         self._beneath: dict[str, Mark] = {}
-        self._ended = False
+        self._ended = self._is_cleared = False
 
     def __enter__(self) -> Self:
         return self
@@ -252,6 +252,8 @@ class ElasticPublication:
         )
         self._client.refresh(self._names.chunks, self._names.files)
         before = self._begun.state if self._begun is not None else row.state
+        if self._is_cleared:  # what the source began with was counted too, and has no entries of its own to take off
+            before, files, chunks, size = {}, 0, 0, 0
         final = replace(
             state,
             source=self.source,
@@ -288,7 +290,7 @@ class ElasticPublication:
 
     def clear(self) -> Lease:
         """Shows nothing any more, not even what the source began with; returns the lease under which it does."""
-        row, self._layers, self._shown = self._lease.row, (), None
+        row, self._layers, self._shown, self._is_cleared = self._lease.row, (), None, True
         announce(self._client, self._names, begins=self._lease)
         self.commit(replace(row.as_state(), files=0), show=(), hide=list(self._marks()))
         release(self._client, self._names, self.source, row.since, row.layers)

@@ -208,6 +208,22 @@ def test_a_write_of_a_row_whose_answer_was_lost_is_seen_by_readers_that_are_told
     assert states == ({MAIN} if what == "forget" else {MAIN, NEXT})
 
 
+def test_a_source_counts_no_files_as_soon_as_it_shows_none(store, monkeypatch):
+    publish(store, MAIN, FILES)
+    begin(store, NEXT, NEW, MAIN)
+    clear, counted = publishing.ElasticPublication.clear, []
+
+    def clear_and_look(publication):
+        lease = clear(publication)
+        (state,) = [one for one in store.sources() if one.source == NEXT]
+        counted.append((state.files, state.chunks, state.size_bytes, store.paths(NEXT)))
+        return lease
+
+    monkeypatch.setattr(publishing.ElasticPublication, "clear", clear_and_look)
+    store.forget(NEXT)
+    assert counted == [(0, 0, 0, [])]
+
+
 def test_a_source_that_was_published_anew_while_it_was_forgotten_stays(store, monkeypatch):
     publish(store, MAIN, FILES)
     publish(store, NEXT, FILES)
