@@ -397,10 +397,19 @@ class ElasticPublication:
         return files, chunks, size, gone
 
     def _beneath_at(self, paths: Sequence[str]) -> Mapping[str, Mark]:
-        """What the layers beneath show at these paths."""
+        """What the layers beneath show at those of these paths of which the source's own entries say nothing."""
         if self._shown is not None or not self._layers:
             return self._beneath if self._layers else {}
-        return marks_at(self._client, self._names, self.source.repo, self._layers, paths)
+        own = self._client.read(
+            [At(self._names.files, documents.entry_id(self._src, path), self.source.repo) for path in paths]
+        )
+        # Of the others it may be forgotten what they were beneath.
+        asked = [
+            path
+            for path, entry in zip(paths, own, strict=True)
+            if self._own.mark(None if entry is None else History.of(entry.source)) is None
+        ]
+        return marks_at(self._client, self._names, self.source.repo, self._layers, asked)
 
     def _entry(self, path: str, history: History) -> dict[str, Any]:
         return documents.entry(self._src, self.source.repo, path, *history)
