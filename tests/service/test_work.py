@@ -81,8 +81,9 @@ def serving(tmp_path):
 
 def test_jobs_are_done_by_a_process_that_gives_way_to_requests(serving, tmp_path):
     serving.index(repository(tmp_path / "pay", {"a.py": "def alpha(): pass\n"}))
-    until(lambda: os.getpriority(os.PRIO_PROCESS, serving.worker) == 7)
-    assert os.getpriority(os.PRIO_PROCESS, serving.process.pid) == 0
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    until(lambda: os.getpriority(os.PRIO_PROCESS, serving.worker) == min(19, ours + 7))
+    assert os.getpriority(os.PRIO_PROCESS, serving.process.pid) == ours
     serving.process.terminate()
     assert serving.process.wait(60) in (0, -signal.SIGTERM)
     assert not Path(f"/proc/{serving.worker}").exists()

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 from codequarry.store.embedded import rows
 from codequarry.store.embedded.facts import Facts
 
-_KEEP_BYTES = 32 << 20
+_KEEP_BYTES = 8 << 20
 _KEEP_FACTS = 4_000
 
 
