@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from sqlite3 import Connection
 
 from codequarry.store.embedded import rows
@@ -38,6 +39,13 @@ class Kept:
     def __init__(self) -> None:
         self.facts: dict[int, Facts] = {}
         self.shown = Frames()
+
+    def of(self, files: Iterable[int]) -> Kept:
+        """The same, with the facts of these versions only: those of versions that are gone would gather."""
+        kept = Kept()
+        kept.facts = {file: facts for file in files if (facts := self.facts.get(file))}
+        kept.shown = self.shown
+        return kept
 
 
 class Texts:

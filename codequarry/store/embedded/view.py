@@ -71,6 +71,6 @@ class Reader:
             sum(row.state.chunks for row in found.values()),
             files={},
             owners={},
-            kept=last.kept if last else Kept(),
+            kept=last.kept.of([file for file, (_, shown) in last.files.copy().items() if shown]) if last else Kept(),
             memo={},
         )

@@ -120,3 +120,14 @@ def test_words_that_are_too_long_to_be_indexed_are_found_by_pattern_all_the_same
     ]:
         assert {one.path for one in store.retrieve(Request(Scope(patterns=(Pattern(regex),)))).candidates} == expected
     assert blob_of("needle\n") in {one.blob for one in store.retrieve(Request(terms=("needl",))).candidates}
+
+
+def test_what_is_kept_of_versions_is_that_of_those_looked_up_last(store: EmbeddedStore) -> None:
+    publish(store, MAIN, {"a.py": "def lock(): pass\n", "b.py": "def unlock(): pass\n"})
+    asked = Request(Scope(), ("lock", "unlock"))
+    assert len(store.retrieve(asked).candidates) == 2
+    for number in range(5):
+        publish(store, MAIN, {"a.py": f"def lock(): return {number}\n", "b.py": "def unlock(): pass\n"})
+        assert len(store.retrieve(asked).candidates) == 2
+    with store._reading() as (_, view):
+        assert len(view.kept.facts) <= 3  # both versions that are shown, and the one before
