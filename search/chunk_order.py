@@ -95,19 +95,11 @@ class ChunkOrder:
             candidate = found.candidate
             container = words = asked & _container_terms(candidate.breadcrumb)
             names: list[tuple[frozenset[str], float]] = []
-            if candidate.names:
-                for name, _, _ in candidate.symbols:
-                    low = name.lower()
-                    for start in beginnings:  # most names have none, and need not be taken apart
-                        if start in low:
-                            break
-                    else:
-                        if low.isascii():
-                            continue
-                    own = features.name_terms(last_name(name))
-                    if shared := asked & own:
-                        names.append((shared, len(shared) / len(own)))
-                        words = words | shared
+            for name in features.names_with(candidate, beginnings):
+                own = features.name_terms(last_name(name))
+                if shared := asked & own:
+                    names.append((shared, len(shared) / len(own)))
+                    words = words | shared
             told.append((container, words, names))
             for term in words:
                 have[term] = have.get(term, 0) + 1

@@ -211,6 +211,25 @@ def last_name(qualified: str) -> str:
     return _SEPARATOR.split(qualified)[-1] if not qualified.isidentifier() else qualified
 
 
+def names_with(candidate: Candidate, beginnings: Sequence[str]) -> list[str]:
+    """The defined names that can have a word of a question, whose words begin so (`text.beginning`).
+
+    Most names have none, and need not be taken apart. What a letter's other case is, is not so simple outside ASCII.
+    """
+    found: list[str] = []
+    if candidate.names:  # BM25 of all its names: 0 where none has a word
+        for name, _, _ in candidate.symbols:
+            low = name.lower()
+            for beginning in beginnings:
+                if beginning in low:
+                    found.append(name)
+                    break
+            else:
+                if not low.isascii():
+                    found.append(name)
+    return found
+
+
 @lru_cache(maxsize=20_000)
 def name_terms(name: str) -> frozenset[str]:
     """The stemmed parts of a name, without its whole form."""

@@ -130,20 +130,10 @@ class Facts:
         # Of each defined name with a word of the question: its words, those of them that the question has.
         self.defined: list[tuple[tuple[str, ...], list[str]]] = []
         for found in file.chunks:
-            candidate = found.candidate
-            if candidate.names:
-                for symbol in candidate.symbols:
-                    name = symbol.name
-                    low = name.lower()
-                    for beginning in beginnings:  # most names have none, and need not be taken apart
-                        if beginning in low:
-                            break
-                    else:
-                        if low.isascii():
-                            continue
-                    stems = _name_stems(name)
-                    if shared := [stem for stem in stems if stem in places]:
-                        self.defined.append((stems, shared))
+            for name in features.names_with(found.candidate, beginnings):
+                stems = _name_stems(name)
+                if shared := [stem for stem in stems if stem in places]:
+                    self.defined.append((stems, shared))
 
 
 def prepare(question: Question, files: Sequence[Ranked]) -> list[Facts]:
